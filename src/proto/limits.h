@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef PROTO_LIMITS_H
+#define PROTO_LIMITS_H
+
+/*
+ * Every thing that a peer can make grow, with its limit and the reason.  Limits that an administrator may change are
+ * options (chat-server.conf(5)); the number here is their default, and where two are given the second is the
+ * largest that the option takes.  Each has a test at its edge.
+ */
+
+/* frames */
+#define FRAME_HEADER_BYTES        4
+#define FRAME_MAX_BEFORE_LOGIN    (16 * 1024)        /* a card, bag and blob fit; a stranger costs no more */
+#define FRAME_MAX_AFTER_LOGIN     (1024 * 1024)      /* 2,000 wraps fit in one */
+#define PROTOCOL_VERSION          1
+#define SOFTWARE_MAX_BYTES        64
+#define PASSWORD_MAX_BYTES        511                /* crypt(5): CRYPT_MAX_PASSPHRASE_SIZE less the NUL */
+
+/* what one request may hold */
+#define POST_EVENTS_MAX           64
+#define REWRAPS_MAX               64
+#define EPOCHS_ASKED_MAX          64
+#define HISTORY_LIMIT_MAX         1000
+#define READ_CHUNK_BYTES          (64 * 1024)        /* one read of a log: bounds memory per slow reader */
+#define BAG_MAX_BYTES             (14 * 1024)        /* 7 RSA keys; fits a frame before login */
+#define RECOVERY_BYTES            93
+
+/* rooms */
+#define ROOM_READERS_MAX          2000
+#define ROOM_ENTRIES_MAX          (UINT64_C(1) << 40)
+#define ROOMS_PER_ACCOUNT         1000
+#define STAGED_WRAPS_PER_CONN     2                  /* one rekey under way, and one after a lost race */
+#define STAGED_TTL_MS             60000
+#define REWRAPS_PER_EPOCH_READER  3                  /* candidates that a client ever tries */
+
+/* connections */
+#define REQUESTS_UNDER_WAY        64                 /* more are not read: what bounds the answers */
+#define SESSIONS_PER_ACCOUNT      16
+#define CONNECTIONS_MAX           16000
+#define CONNECTIONS_PER_ADDRESS   1000
+#define HANDSHAKES_PER_TURN       4                  /* of a loop; a handshake step is 0.1 ms */
+#define HANDSHAKE_TIMEOUT_MS      10000
+#define HELLO_TIMEOUT_MS          10000
+#define LOGIN_TIMEOUT_MS          120000             /* a person types a password */
+#define IDLE_TIMEOUT_MS           75000
+#define CLIENT_PING_AFTER_MS      15000
+#define CLIENT_DEAD_AFTER_MS      30000
+#define OUTBUF_HIGH_BYTES         (256 * 1024)       /* above it a subscription falls BEHIND */
+#define OUTBUF_LOW_BYTES          (64 * 1024)
+#define OUT_GATHER_BYTES          (16 * 1024)        /* one TLS record, one system call */
+#define WATCHES_PER_CONN          64                 /* GetCard with watch */
+
+/* login */
+#define KDF_THREADS               2
+#define KDF_QUEUE_MAX             64                 /* at 14 ms each: under half a second of waiting */
+#define LOGIN_FAIL_DELAY_MS       1000               /* from receipt to answer, whatever the reason */
+#define LOGIN_FAIL_DELAY_MAX_MS   30000              /* grown by repetition, per address and account */
+
+/* engine */
+#define TURN_COMMANDS_MAX         512
+#define TURN_BYTES_MAX            (1024 * 1024)
+#define TURN_US_MAX               2000
+#define ENGINE_MAILBOX_MAX        65536
+#define LOOP_FRAMES_HIGH_BYTES    (8 * 1024 * 1024)  /* a loop behind by more gets numbers instead of frames */
+#define REKEY_LEASE_MS            5000
+#define REKEY_PER_MIN             1                  /* voluntary ones, per member */
+#define REKEY_BURST               3
+#define CARDS_PER_HOUR            1
+#define REWRAP_ASKS_PER_ROOM      256
+
+#endif
