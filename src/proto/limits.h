@@ -12,6 +12,8 @@
 #define FRAME_HEADER_BYTES        4
 #define FRAME_MAX_BEFORE_LOGIN    (16 * 1024)        /* a card, bag and blob fit; a stranger costs no more */
 #define FRAME_MAX_AFTER_LOGIN     (1024 * 1024)      /* 2,000 wraps fit in one */
+#define FRAME_ARENA_KEEP_BYTES    (64 * 1024)        /* decoding most frames takes no malloc; one per loop */
+#define FRAME_ARENA_MAX_BYTES     (8 * 1024 * 1024)  /* 1 MiB of honest entries decodes to 4; fields of 2 bytes to 50 */
 #define PROTOCOL_VERSION          1
 #define SOFTWARE_MAX_BYTES        64
 #define PASSWORD_MAX_BYTES        511                /* crypt(5): CRYPT_MAX_PASSPHRASE_SIZE less the NUL */
@@ -22,6 +24,10 @@
 #define EPOCHS_ASKED_MAX          64
 #define HISTORY_LIMIT_MAX         1000
 #define READ_CHUNK_BYTES          (64 * 1024)        /* one read of a log: bounds memory per slow reader */
+#define EVENT_MAX_BYTES           2048               /* the longest, a rekey with a full info_box, has 1,836 */
+#define MESSAGE_FRAME_MAX_BYTES   (49 * 1024)        /* a message of 768 units of padding has 49,377 */
+#define OFFER_ENTRIES_MAX         1000
+#define ANSWER_TEXT_MAX_BYTES     1024               /* text and mend of an Error, text of a Goodbye */
 #define BAG_MAX_BYTES             (14 * 1024)        /* 7 RSA keys; fits a frame before login */
 #define RECOVERY_BYTES            93
 
