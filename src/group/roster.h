@@ -58,8 +58,7 @@ struct roster_member {
 	struct digest card_hash; /* the card in the chain */
 	uint32_t serial;         /* of that card */
 	bool retired;            /* by that card */
-	uint8_t *card;           /* wire; owned by the roster */
-	size_t card_len;
+	struct bytes card;       /* its wire, owned by the roster; empty unless it keeps cards */
 	uint8_t ed_pk[ED25519_PK_BYTES];
 	struct account_name account;
 
@@ -109,8 +108,8 @@ struct roster_state {
 
 struct roster;
 
-/* NULL: out of memory. */
-struct roster *roster_new(const struct realm *realm);
+/* keep_cards: keeps each member's card, which those need who wrap.  NULL: out of memory. */
+struct roster *roster_new(const struct realm *realm, bool keep_cards);
 void roster_free(struct roster *roster);
 
 /* Valid as long as the roster; changes under the caller's eyes with each post. */
@@ -193,10 +192,11 @@ enum chat_err roster_judge_event(
 
 /*
  * Judges the message at the next place and applies it: already, out_of_order, not_allowed (also: poster,
- * unless NULL, is not the sender), stale, bad_seen.  Its signature is not looked at, for the server does not.
- * One lookup; allocates only for a device's first message.
+ * unless NULL, is not the sender), stale, bad_seen.  `entry` is its entry_hash().  Its signature is not
+ * looked at, for the server does not.  One lookup; allocates only for a device's first message.
  */
-enum chat_err roster_post_message(struct roster *roster, const struct message *message,
+enum chat_err
+roster_post_message(struct roster *roster, const struct message_header *header, const struct digest *entry,
     const struct digest *poster, uint64_t server_time_ms, struct roster_refusal *ret_refusal) MUST_USE;
 
 /*
@@ -227,11 +227,13 @@ struct roster_message_verdict {
 };
 
 /*
- * Takes the message that stands in the log at head.seq + 1, valid or not: it is an entry, its counter is
- * used.  Says what is wrong with it.  CHAT_ERR_NOMEM: nothing changed.
+ * Takes the message that stands in the log at head.seq + 1, valid or not, and says what is wrong with it. One
+ * that is valid but for its signature uses its counter; so does one behind a gap.  CHAT_ERR_NOMEM: nothing
+ * changed.
  */
-enum chat_err roster_take_message(struct roster *roster, const struct message *message, bool signature_good,
-    uint64_t server_time_ms, struct roster_message_verdict *ret_verdict) MUST_USE;
+enum chat_err
+roster_take_message(struct roster *roster, const struct message_header *header, const struct digest *entry,
+    bool signature_good, uint64_t server_time_ms, struct roster_message_verdict *ret_verdict) MUST_USE;
 
 /* Takes the entry at head.seq + 1, a message of which only the hash is known. */
 void roster_take_stub(struct roster *roster, uint64_t server_time_ms, const struct digest *entry_hash);
@@ -268,7 +270,8 @@ const struct roster_member *roster_peer(const struct roster *roster, const struc
 
 bool member_is_reader(const struct roster_member *member); /* joined or invited; false for NULL */
 bool member_is_joined(const struct roster_member *member); /* false for NULL */
-/* The RSA key of the card in the chain, RSA_BYTES, for wrap_seal().  Valid until that card is replaced. */
+/* The RSA key of the card in the chain, RSA_BYTES, for wrap_seal(); the roster keeps cards (asserted).  Valid
+ * until that card is replaced. */
 const uint8_t *member_rsa_n(const struct roster_member *member);
 uint32_t roster_reader_count(const struct roster *roster);
 /* Readers in order: start with NULL; NULL at the end. */
