@@ -47,9 +47,9 @@ enum member_role { ROLE_MEMBER = 1, ROLE_MODERATOR = 2, ROLE_OWNER = 3 };
 
 #define EVENT_NONCE_BYTES  16
 #define EVENT_HEADER_BYTES 146 /* version to time_ms */
-#define EVENT_MIN_BYTES    (EVENT_HEADER_BYTES + ED25519_SIG_BYTES)
+#define EVENT_WIRE_MIN     (EVENT_HEADER_BYTES + ED25519_SIG_BYTES)
 /* A rekey with the largest box; a direct create with two of the largest cards is shorter. */
-#define EVENT_MAX_BYTES (EVENT_HEADER_BYTES + 8 + 32 + 32 + 2 + INFO_BOX_MAX_BYTES + ED25519_SIG_BYTES)
+#define EVENT_WIRE_MAX (EVENT_HEADER_BYTES + 8 + 32 + 32 + 2 + INFO_BOX_MAX_BYTES + ED25519_SIG_BYTES)
 
 struct event {
 	enum event_type type;
