@@ -23,18 +23,16 @@
 
 #define MESSAGE_TEXT_MAX 16384 /* bytes of UTF-8 in one message */
 
-/* Bytes of the field with this many bytes of text: its tag and length in front. */
-size_t content_field_bytes(size_t text_bytes);
-
 /* The length of Content with this text, and the writing of it: ret has room for that many bytes.  An empty
  * text is written as no field, as protobuf's proto3 has it. */
 size_t content_encoded_bytes(struct bytes text);
 void content_encode(struct bytes text, uint8_t *ret);
 
 /*
- * The text, borrowed from `wire`.  Unknown fields are skipped.  CHAT_ERR_UNSUPPORTED: there are fields, but
- * none that is known ("needs a newer client").  CHAT_ERR_MALFORMED: not protobuf, not UTF-8, or a text that
- * is too long.
+ * The text, borrowed from `wire`; no bytes at all are an empty text.  Unknown fields are skipped.
+ * CHAT_ERR_UNSUPPORTED: there are fields, but none that is known ("needs a newer client").
+ * CHAT_ERR_MALFORMED: not protobuf, or not UTF-8.  How long a text may be is the sender's rule; what fits in
+ * a message is read.
  */
 enum chat_err content_decode(struct bytes wire, struct bytes *ret_text) MUST_USE;
 

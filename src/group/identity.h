@@ -16,6 +16,7 @@
 
 #include <chat/err.h>
 
+#include "base/account_name.h"
 #include "base/bytes.h"
 #include "base/compiler.h"
 #include "base/digest.h"
@@ -23,7 +24,7 @@
 #include "crypto/ed25519.h"
 
 #define REALM_BYTES       16
-#define ACCOUNT_MAX_BYTES 64
+#define ACCOUNT_MAX_BYTES ACCOUNT_NAME_MAX_BYTES
 #define BAG_KEY_BYTES     32
 
 /* Random bytes made with the server's state directory: one server's accounts are nobody on another. */
@@ -33,16 +34,13 @@ struct realm {
 
 bool realm_equal(const struct realm *a, const struct realm *b);
 
-/* The rule for account names: 1 to 64 bytes of a-z 0-9 . _ -, the first a letter or digit. */
-bool account_name_valid(struct bytes name) MUST_USE;
-
 /* A valid account name, and a NUL behind it. */
 struct account_name {
 	uint8_t len;
 	char s[ACCOUNT_MAX_BYTES + 1];
 };
 
-/* CHAT_ERR_INVALID, *ret untouched, for a name that the rule refuses. */
+/* CHAT_ERR_INVALID, *ret untouched, for a name that account_name_valid() refuses. */
 enum chat_err account_name_set(struct bytes name, struct account_name *ret) MUST_USE;
 struct bytes account_bytes(const struct account_name *name); /* borrowed */
 bool account_equal(const struct account_name *a, const struct account_name *b);

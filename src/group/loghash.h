@@ -24,8 +24,8 @@ enum entry_kind {
 };
 
 /* own_hash is the event_hash or msg_hash. */
-struct digest
-entry_hash(enum entry_kind kind, const struct digest *own_hash, const uint8_t sig[static ED25519_SIG_BYTES]);
+struct digest log_entry_hash(
+    enum entry_kind kind, const struct digest *own_hash, const uint8_t sig[static ED25519_SIG_BYTES]);
 
 /* Where a log stands.  All zeros: before its first entry. */
 struct log_head {
