@@ -15,6 +15,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* The library is compiled with everything hidden; what its headers declare is not. */
+#pragma GCC visibility push(default)
 
 /* X(constant, number, stable name, sentence) */
 #define CHAT_ERRORS(X)                                                                                                 \
@@ -79,6 +81,7 @@ const char *chat_strerror(enum chat_err err);
 /* The stable name, as "conflict".  Static storage; "unknown" for a number that is not listed. */
 const char *chat_err_name(enum chat_err err);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,1 @@
+# The password file: src/accounts/libaccounts.la, with $(LIBCRYPT_CFLAGS) and $(LIBCRYPT_LIBS).

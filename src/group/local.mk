@@ -1,0 +1,1 @@
+# Cards, the roster, epochs, sealing, the log hash: src/group/libgroup.la.

@@ -1,0 +1,8 @@
+# The client library: src/libchat/libchat-core.la (for tests) and the installed src/libchat/libchat.la made of it.
+#
+# Everything is compiled with -fvisibility=hidden; public headers switch to default with `#pragma GCC visibility'.
+# lib_LTLIBRARIES += src/libchat/libchat.la
+# src_libchat_libchat_la_SOURCES =
+# src_libchat_libchat_la_LIBADD = $(libs_libchat)
+# src_libchat_libchat_la_LDFLAGS = $(SHLIB_LDFLAGS) -version-info 0:0:0 -no-undefined \
+#	-Wl,--version-script=$(srcdir)/src/libchat/libchat.map

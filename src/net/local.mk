@@ -1,0 +1,1 @@
+# Event loop, mailboxes, timer wheel, listener: src/net/libnet.la.

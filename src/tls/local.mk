@@ -1,0 +1,1 @@
+# TLS over GnuTLS: src/tls/libtls.la, with $(GNUTLS_CFLAGS) and $(GNUTLS_LIBS).

@@ -1,0 +1,1 @@
+# Benchmarks: EXTRA_PROGRAMS += tests/bench/bench_x, bench_programs += the same.

@@ -1,0 +1,1 @@
+# Unit tests of src/accounts: as in base.mk.

@@ -1,0 +1,6 @@
+# A test of one file needs three lines; its source is found by its name (tests/unit/test_err.c).
+base_tests = \
+	tests/unit/test_err
+check_PROGRAMS += $(base_tests)
+TESTS += $(base_tests)
+tests_unit_test_err_LDADD = $(libs_base) $(libs_unit)

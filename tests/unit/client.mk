@@ -1,0 +1,1 @@
+# Unit tests of src/client: as in base.mk.

@@ -1,0 +1,1 @@
+# Unit tests of src/crypto: as in base.mk.

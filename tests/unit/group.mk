@@ -1,0 +1,1 @@
+# Unit tests of src/group: as in base.mk.

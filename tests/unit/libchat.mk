@@ -1,0 +1,1 @@
+# Unit tests of src/libchat: as in base.mk.

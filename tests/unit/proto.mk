@@ -1,0 +1,1 @@
+# Unit tests of src/proto: as in base.mk.

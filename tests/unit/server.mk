@@ -1,0 +1,1 @@
+# Unit tests of src/server: as in base.mk.

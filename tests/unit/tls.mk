@@ -1,0 +1,1 @@
+# Unit tests of src/tls: as in base.mk.
