@@ -35,7 +35,8 @@ void delivery_init(struct delivery *d, uint64_t next_seq, uint64_t head_seq);
 
 /*
  * An entry is offered, live or from a read.  `room_left`: the connection's queue is below its mark.  A live entry is
- * sent only if it is next_seq, no read is under way and there is room; one from a read whenever it is next_seq.
+ * sent only if it is next_seq and there is room; one from a read whenever it is next_seq.  A live entry cannot be
+ * next_seq while a read is under way: the read starts there, and numbers that are live lie behind the read's end.
  */
 enum delivery_verdict delivery_offer_live(struct delivery *d, uint64_t seq, bool room_left);
 enum delivery_verdict delivery_offer_read(struct delivery *d, uint64_t seq);
@@ -48,7 +49,7 @@ bool delivery_is_live(const struct delivery *d);
 bool delivery_is_over(const struct delivery *d); /* everything up to end_seq was sent */
 
 /* True if a read is to be started now; the caller then starts one at *ret_from for at most up to *ret_to (the head or
- * the end) and calls delivery_read_done() once, after it offered what came. */
+ * the end), never beyond, and calls delivery_read_done() once, after it offered what came. */
 bool delivery_wants_read(const struct delivery *d, bool room_left, uint64_t *ret_from, uint64_t *ret_to);
 void delivery_read_started(struct delivery *d);
 void delivery_read_done(struct delivery *d);
