@@ -28,7 +28,7 @@ TESTS += $(tree_tests)
 EXTRA_DIST += $(tree_tests)
 
 if HAVE_CMOCKA
-libs_unit = tests/unit/libunit.la $(CMOCKA_LIBS)
+libs_unit = tests/unit/libunit.la $(libs_base) $(CMOCKA_LIBS)
 check_LTLIBRARIES += tests/unit/libunit.la
 tests_unit_libunit_la_SOURCES = tests/unit/failalloc.c tests/unit/failalloc.h tests/unit/unit.c tests/unit/unit.h
 tests_unit_libunit_la_CPPFLAGS = $(AM_CPPFLAGS) -DUNIT_SRCDIR='"$(abs_top_srcdir)"'
