@@ -5,8 +5,8 @@ const char *
 chat_strerror(enum chat_err err)
 {
 	switch (err) {
-#define CHAT_ERR_SENTENCE(constant, number, name, sentence)                                                            \
-	case constant:                                                                                                 \
+#define CHAT_ERR_SENTENCE(constant, number, name, sentence)                                                  \
+	case constant:                                                                                       \
 		return sentence;
 		CHAT_ERRORS(CHAT_ERR_SENTENCE)
 #undef CHAT_ERR_SENTENCE
@@ -18,8 +18,8 @@ const char *
 chat_err_name(enum chat_err err)
 {
 	switch (err) {
-#define CHAT_ERR_NAME(constant, number, name, sentence)                                                                \
-	case constant:                                                                                                 \
+#define CHAT_ERR_NAME(constant, number, name, sentence)                                                      \
+	case constant:                                                                                       \
 		return name;
 		CHAT_ERRORS(CHAT_ERR_NAME)
 #undef CHAT_ERR_NAME

@@ -21,8 +21,8 @@ static const char *const level_names[] = {
     [LOG_ERROR] = "error", [LOG_WARN] = "warn", [LOG_INFO] = "info", [LOG_DEBUG] = "debug"};
 
 static _Atomic int current_level = LOG_INFO;
-/* A number of our own is kept for ever once taken, and a new file is put under it by dup3(): no thread can write
- * to a number that another has just closed. */
+/* A number of our own is kept for ever once taken, and a new file is put under it by dup3(): no thread can
+ * write to a number that another has just closed. */
 static _Atomic int log_fd = STDERR_FILENO;
 static _Atomic uint64_t lost; /* lines that could not be written, since the last that could */
 
@@ -217,8 +217,8 @@ out:
 bool
 log_limit_pass(struct log_limit *limit, uint64_t mono_ms, uint64_t *ret_suppressed)
 {
-	/* The generic cell rate algorithm: each line moves the theoretical arrival time of the next by the interval,
-	 * and passes if it comes no more than burst - 1 intervals before its own. */
+	/* The generic cell rate algorithm: each line moves the theoretical arrival time of the next by the
+	 * interval, and passes if it comes no more than burst - 1 intervals before its own. */
 	uint64_t interval_ms, tolerance_ms, tat_ms, start_ms;
 
 	assert(limit->burst > 0 && limit->per_min > 0);

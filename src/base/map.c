@@ -8,9 +8,9 @@
 #include "base/random.h"
 
 /*
- * The slots are cap places that a hash can name, and `spill` more behind them: a probe never wraps around.  So
- * removal moves entries towards the front only, and a walk from the back to the front sees each entry once even
- * when the one just seen is removed.
+ * The slots are cap places that a hash can name, and `spill` more behind them: a probe never wraps around. So
+ * removal moves entries towards the front only, and a walk from the back to the front sees each entry once
+ * even when the one just seen is removed.
  */
 struct map_slot {
 	const uint8_t *key;
@@ -22,8 +22,8 @@ struct map_slot {
 #define MAP_MIN_CAP 4
 
 /*
- * At 3/4 full the number of entries pushed past a given place falls by a factor of 1.7 for each further one, so
- * more than 64 at the end do not happen (10^-15), and if they do, the table grows.
+ * At 3/4 full the number of entries pushed past a given place falls by a factor of 1.7 for each further one,
+ * so more than 64 at the end do not happen (10^-15), and if they do, the table grows.
  */
 #define MAP_MAX_SPILL 64
 
@@ -57,9 +57,9 @@ sip_round(uint64_t v[static 4])
 }
 
 /*
- * SipHash-1-3 (Aumasson and Bernstein, 2012), little-endian as defined there, the seed in both halves of its key.
- * Not a plain multiplicative hash with a seed: of those, collisions for every seed at once are known, and account
- * names are chosen by peers.
+ * SipHash-1-3 (Aumasson and Bernstein, 2012), little-endian as defined there, the seed in both halves of its
+ * key. Not a plain multiplicative hash with a seed: of those, collisions for every seed at once are known,
+ * and account names are chosen by peers.
  */
 static uint32_t
 hash_key(uint64_t seed, struct bytes key)
@@ -202,7 +202,7 @@ map_remove(struct map *map, struct bytes key)
 	if (!hole || !hole->value)
 		return NULL;
 	value = hole->value;
-	/* Close the hole with what may stand there, up to the next empty slot, so that no probe ends early. */
+	/* Fill the hole with what may stand there, up to the next empty slot, so that no probe ends early. */
 	for (struct map_slot *s = hole + 1; s < end && s->value; s++) {
 		if ((s->hash & (map->cap - 1)) <= (size_t)(hole - map->slots)) {
 			*hole = *s;

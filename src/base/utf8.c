@@ -3,21 +3,17 @@
 
 #include "base/compiler.h"
 
-/* RFC 3629, section 4: a row per range of the first byte, with the range of the second; the others are 80..BF. */
+/* RFC 3629, section 4: a row per range of the first byte, with that of the second; the others are 80..BF. */
 static const struct form {
 	uint8_t first_min, first_max;
 	uint8_t len;
 	uint8_t second_min, second_max;
 } forms[] = {
-    {0x00, 0x7f, 1, 0, 0},
-    {0xc2, 0xdf, 2, 0x80, 0xbf}, /* C0 and C1 would be overlong */
-    {0xe0, 0xe0, 3, 0xa0, 0xbf}, /* below A0: overlong */
-    {0xe1, 0xec, 3, 0x80, 0xbf},
-    {0xed, 0xed, 3, 0x80, 0x9f}, /* above 9F: surrogates */
-    {0xee, 0xef, 3, 0x80, 0xbf},
-    {0xf0, 0xf0, 4, 0x90, 0xbf}, /* below 90: overlong */
-    {0xf1, 0xf3, 4, 0x80, 0xbf},
-    {0xf4, 0xf4, 4, 0x80, 0x8f}, /* above 8F: beyond U+10FFFF */
+    {0x00, 0x7f, 1, 0, 0}, {0xc2, 0xdf, 2, 0x80, 0xbf},       /* C0 and C1 would be overlong */
+    {0xe0, 0xe0, 3, 0xa0, 0xbf},                              /* below A0: overlong */
+    {0xe1, 0xec, 3, 0x80, 0xbf}, {0xed, 0xed, 3, 0x80, 0x9f}, /* above 9F: surrogates */
+    {0xee, 0xef, 3, 0x80, 0xbf}, {0xf0, 0xf0, 4, 0x90, 0xbf}, /* below 90: overlong */
+    {0xf1, 0xf3, 4, 0x80, 0xbf}, {0xf4, 0xf4, 4, 0x80, 0x8f}, /* above 8F: beyond U+10FFFF */
 };
 
 size_t
@@ -87,16 +83,17 @@ utf8_char_count(struct bytes s)
 bool
 utf8_is_control(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0x061c || c == 0x200e ||
-	    c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+	return c < 0x20 || (c >= 0x7f && c <= 0x9f) || c == 0x2028 || c == 0x2029 || c == 0x061c ||
+	       c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ||
+	       c == 0xfeff;
 }
 
 /* White_Space of the Unicode database, without what utf8_is_control() has. */
 static bool
 is_space(uint32_t c)
 {
-	return c == 0x20 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f || c == 0x205f ||
-	    c == 0x3000;
+	return c == 0x20 || c == 0xa0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200a) || c == 0x202f ||
+	       c == 0x205f || c == 0x3000;
 }
 
 bool

@@ -42,12 +42,12 @@ fails(void)
 
 /* The linker's --wrap gives these names; a test without it never calls them, and its linker drops this file's
  * second half only if the real ones exist, hence weak. */
-#define WRAP(type, name, params, args)                                                                                 \
-	type __real_##name params __attribute__((weak));                                                               \
-	type __wrap_##name params;                                                                                     \
-	type __wrap_##name params                                                                                      \
-	{                                                                                                              \
-		return fails() ? NULL : __real_##name args;                                                            \
+#define WRAP(type, name, params, args)                                                                       \
+	type __real_##name params __attribute__((weak));                                                     \
+	type __wrap_##name params;                                                                           \
+	type __wrap_##name params                                                                            \
+	{                                                                                                    \
+		return fails() ? NULL : __real_##name args;                                                  \
 	}
 
 WRAP(void *, malloc, (size_t n), (n))

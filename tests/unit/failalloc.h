@@ -3,8 +3,8 @@
 #define FAILALLOC_H
 
 /*
- * An allocator that fails on demand, for code linked into the test with $(failalloc_ldflags) (shared libraries keep
- * the real one).  To visit every failure path of a function:
+ * An allocator that fails on demand, for code linked into the test with $(failalloc_ldflags) (shared
+ * libraries keep the real one).  To visit every failure path of a function:
  *
  *	for (unsigned n = 0;; n++) {
  *		failalloc_arm(n);

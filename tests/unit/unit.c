@@ -44,7 +44,7 @@ static struct temp_dir {
 	struct temp_dir *next;
 	pid_t owner; /* a forked child must not remove its parent's */
 	char path[];
-} *temp_dirs;
+} * temp_dirs;
 
 static int
 remove_one(const char *path, const struct stat *st __attribute__((unused)), int type __attribute__((unused)),
@@ -144,6 +144,7 @@ unit_assert_bytes_equal(struct bytes a, struct bytes b, const char *file, int li
 	from = at > 8 ? at - 8 : 0;
 	hex_encode(BYTES(a.data + (a.len ? from : 0), a.len - from < 64 ? a.len - from : 64), a_hex);
 	hex_encode(BYTES(b.data + (b.len ? from : 0), b.len - from < 64 ? b.len - from : 64), b_hex);
-	print_error("%zu and %zu bytes differ at %zu; from %zu on:\n  %s\n  %s\n", a.len, b.len, at, from, a_hex, b_hex);
+	print_error("%zu and %zu bytes differ at %zu; from %zu on:\n  %s\n  %s\n", a.len, b.len, at, from,
+	    a_hex, b_hex);
 	_fail(file, line);
 }

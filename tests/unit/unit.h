@@ -15,8 +15,8 @@
  *		return cmocka_run_group_tests(tests, NULL, NULL);
  *	}
  *
- * One group to a program, for a group is a TAP plan.  A test that needs something the machine lacks prints why and
- * calls skip().
+ * One group to a program, for a group is a TAP plan.  A test that needs something the machine lacks prints
+ * why and calls skip().
  */
 
 #include <setjmp.h>
@@ -39,7 +39,8 @@
 /* The source tree: for files of tests/.  Static storage. */
 const char *unit_srcdir(void);
 
-/* The content of a file, with a NUL behind it that *ret_len does not count; NULL if it is not there.  free() it. */
+/* The content of a file, with a NUL behind it that *ret_len does not count; NULL: it is not there.  free()
+ * it. */
 uint8_t *unit_read_file(const char *path, size_t *ret_len);
 
 /* A fresh directory, removed with all in it when the program ends; its path is the caller's to free(). */
@@ -49,8 +50,8 @@ char *unit_temp_dir(void);
 uint8_t *unit_hex(const char *hex, size_t *ret_len);
 
 /*
- * A deterministic random source (not for anything but tests): random_test(&seed).fill gives the same bytes for the
- * same start value.  unit_rand() takes from the same generator.
+ * A deterministic random source (not for anything but tests): random_test(&seed).fill gives the same bytes
+ * for the same start value.  unit_rand() takes from the same generator.
  */
 struct random_source unit_random(uint64_t *seed);
 uint64_t unit_rand(uint64_t *seed);
