@@ -1,6 +1,7 @@
 noinst_LTLIBRARIES += src/base/libbase.la
 src_base_libbase_la_SOURCES = \
 	include/chat/err.h \
+	src/base/arena.c src/base/arena.h \
 	src/base/account_name.c src/base/account_name.h \
 	src/base/buf.c src/base/buf.h \
 	src/base/bytes.c src/base/bytes.h \
