@@ -26,8 +26,7 @@
 #include "proto/chat.pb-c.h"
 #include "proto/limits.h"
 
-/* ---- splitting
- * --------------------------------------------------------------------------------------------------- */
+/* ---- splitting ---- */
 
 /*
  * Looks at the front of `in`, which is what has come and was not consumed yet.  max_body_bytes is the phase's
@@ -41,8 +40,7 @@
 enum chat_err
 frame_split(struct bytes in, size_t max_body_bytes, struct bytes *ret_body, size_t *ret_bytes) MUST_USE;
 
-/* ---- decoding
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- decoding ---- */
 
 /* An arena for decoding frames, one at a time: FRAME_ARENA_KEEP_BYTES are kept, FRAME_ARENA_MAX_BYTES
  * allowed. */
@@ -62,8 +60,7 @@ frame_decode_client(struct bytes body, struct arena *arena, const Chat__V1__Clie
 enum chat_err
 frame_decode_server(struct bytes body, struct arena *arena, const Chat__V1__ServerFrame **ret_frame) MUST_USE;
 
-/* ---- encoding
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- encoding ---- */
 
 /*
  * Appends the whole frame, length in front: one reservation, then written in place.  CHAT_ERR_TOO_LONG: the
@@ -79,8 +76,7 @@ enum chat_err frame_encode_server(const Chat__V1__ServerFrame *frame, struct buf
 size_t frame_server_bytes(const Chat__V1__ServerFrame *frame);
 void frame_server_put(const Chat__V1__ServerFrame *frame, uint8_t *ret, size_t frame_bytes);
 
-/* ---- the most frequent frames, without a struct of protobuf-c in between
- * ------------------------------------------- */
+/* ---- the most frequent frames, without a struct of protobuf-c in between ---- */
 
 /* The push of one entry.  With `wire` it is whole; with wire empty it is a stub and entry_hash is set. */
 struct entry_push {
