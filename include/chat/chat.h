@@ -13,8 +13,8 @@
  *
  * Requests give a token (never 0); exactly one CHAT_EVENT_DONE with that token ends each, with its error or result,
  * before chat_client_free() is called or never.  What a request asks for is durable on the server when its DONE says
- * CHAT_OK.  A text that was accepted by chat_send() is in the outbox on disk, sealed: it is sent after a reconnect, and
- * after a restart of the program.
+ * CHAT_OK.  A text is in the outbox on disk, sealed, when CHAT_EVENT_QUEUED says so, which is before it is first sent: from
+ * then on it is sent after a reconnect, and after a restart of the program.
  *
  * Threads: functions on one client may be called from any thread at any time, except chat_client_free(), which must
  * be the last.  One thread at a time reads events.  There are no callbacks.
@@ -116,6 +116,7 @@ enum chat_event_type {
 	CHAT_EVENT_PROGRESS = 8,        /* long work: text says what; number of total, total 0: unknown */
 	/* the end of a request */
 	CHAT_EVENT_DONE = 9,            /* token, err, text, mend, and the result that the request names */
+	CHAT_EVENT_QUEUED = 10,         /* token: the text of chat_send() is in the outbox on disk; DONE comes later */
 	/* rooms: room, label, seq, time_ms, actor (account name), self (it was this account) */
 	CHAT_EVENT_MESSAGE = 20,        /* text */
 	CHAT_EVENT_CREATED = 21,
@@ -187,7 +188,7 @@ const struct chat_online *chat_event_online(const struct chat_event *event, size
 
 /*
  * All return at once: CHAT_OK and a token, or CHAT_ERR_INVALID (an argument), CHAT_ERR_NOT_FOUND (no such room here),
- * CHAT_ERR_TOO_LONG, CHAT_ERR_LIMIT (too many requests open), CHAT_ERR_IO (the outbox cannot be written),
+ * CHAT_ERR_TOO_LONG, CHAT_ERR_LIMIT (too many requests open),
  * CHAT_ERR_CLOSED (after CHAT_EVENT_FAILED), CHAT_ERR_NOMEM; then there is no token and no DONE.  Requests made before the
  * connection stands wait for it.  ret_token may be NULL.
  */
