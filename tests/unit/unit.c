@@ -7,6 +7,24 @@
 
 #include "base/digest.h"
 
+/*
+ * cmocka 1.1.5 reports a skipped test as "not ok N # SKIP", which TAP takes for a failure.  It prints
+ * through this function, and one of the program's own comes before that of a shared library.
+ */
+void __attribute__((visibility("default"))) print_message(const char *const format, ...)
+{
+	static const char wrong[] = "not ok %u # SKIP";
+	const char *right = format;
+	va_list args;
+
+	if (strncmp(format, wrong, strlen(wrong)) == 0)
+		right += strlen("not ");
+	va_start(args, format);
+	vprintf(right, args);
+	va_end(args);
+	fflush(stdout);
+}
+
 const char *
 unit_srcdir(void)
 {
