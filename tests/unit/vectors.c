@@ -2,13 +2,7 @@
 #include "vectors.h"
 
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
-
-/* TOP_SRCDIR is the absolute path of the source tree, from the build. */
-#define OWN_DIR       TOP_SRCDIR "/tests/vectors"
-#define PUBLISHED_DIR TOP_SRCDIR "/../shared/vectors"
 
 static void
 open_path(struct vectors *v, const char *path)
@@ -21,38 +15,43 @@ open_path(struct vectors *v, const char *path)
 		fail_msg("%s:%d: %s", path, error.line, error.text);
 }
 
-static void
-make_path(char *ret, size_t cap, const char *dir, const char *name)
+/* The path is the caller's to free(). */
+static char *
+make_path(const char *dir, const char *below, const char *name)
 {
-	int n = snprintf(ret, cap, "%s/%s", dir, name);
+	char *path;
 
-	assert_true(n > 0 && (size_t)n < cap);
+	assert_true(asprintf(&path, "%s%s/%s", dir, below, name) > 0);
+	return path;
 }
 
 void
 vec_open(struct vectors *v, const char *name)
 {
-	char path[4096];
+	char *path = make_path(unit_srcdir(), "/tests/vectors", name);
 
-	make_path(path, sizeof(path), OWN_DIR, name);
 	open_path(v, path);
+	free(path);
 }
 
 void
 vec_open_published(struct vectors *v, const char *name)
 {
 	const char *dir = getenv("WYCHEPROOF_DIR");
-	char path[4096];
+	char *path;
 
-	if (dir == NULL || dir[0] == '\0')
-		dir = PUBLISHED_DIR;
-	make_path(path, sizeof(path), dir, name);
+	if (dir != NULL && dir[0] != '\0')
+		path = make_path(dir, "", name);
+	else
+		path = make_path(unit_srcdir(), "/../shared/vectors", name);
 	if (access(path, F_OK) != 0) {
-		printf("# SKIP %s: not in %s (WYCHEPROOF_DIR names another directory)\n", name, dir);
+		printf("# SKIP no %s (WYCHEPROOF_DIR names another directory)\n", path);
 		fflush(stdout);
+		free(path);
 		skip();
 	}
 	open_path(v, path);
+	free(path);
 }
 
 void

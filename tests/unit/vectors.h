@@ -16,16 +16,12 @@
  * Threads: one.
  */
 
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+
 #include <jansson.h>
 
-#include "base/bytes.h"
 #include "base/digest.h"
+#include "unit.h"
 
 struct vectors {
 	json_t *root;  /* owned */
