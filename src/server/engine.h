@@ -156,7 +156,7 @@ struct command {
 		} history;
 		struct {
 			uint64_t from_seq;
-		} from;                            /* get_roster, get_prefix */
+		} forward;                         /* get_roster, get_prefix */
 		struct {
 			struct digest *epoch_ids;  /* inside body */
 			uint32_t count;
