@@ -1,1 +1,20 @@
-# Fuzz targets.
+# Fuzz targets: one line for the link, one in the list; see fuzz.h.
+
+fuzz_programs += \
+	tests/fuzz/fuzz_frame \
+	tests/fuzz/fuzz_passwd
+tests_fuzz_fuzz_frame_LDADD = $(libs_proto) $(libs_fuzz)
+tests_fuzz_fuzz_passwd_LDADD = $(libs_accounts) $(libs_fuzz)
+
+if WITH_FUZZER
+libs_fuzz = $(FUZZER_LDFLAGS)
+EXTRA_PROGRAMS += $(fuzz_programs)
+else
+libs_fuzz = tests/fuzz/libfuzz.la
+check_LTLIBRARIES += tests/fuzz/libfuzz.la
+tests_fuzz_libfuzz_la_SOURCES = tests/fuzz/driver.c tests/fuzz/fuzz.h
+check_PROGRAMS += $(fuzz_programs)
+TESTS += $(fuzz_programs)
+endif
+EXTRA_DIST += tests/fuzz/fuzz.h \
+	$(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/tests/fuzz/corpus/*/* $(srcdir)/tests/fuzz/crashes/*/*))

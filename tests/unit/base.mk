@@ -23,5 +23,6 @@ tests_unit_test_log_LDADD = $(libs_base) $(libs_unit)
 tests_unit_test_map_LDADD = $(libs_base) $(libs_unit)
 tests_unit_test_map_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_random_LDADD = $(libs_base) $(libs_unit)
+tests_unit_test_random_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getrandom
 tests_unit_test_state_dir_LDADD = $(libs_base) $(libs_unit)
 tests_unit_test_utf8_LDADD = $(libs_base) $(libs_unit)

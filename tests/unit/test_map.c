@@ -180,6 +180,25 @@ TEST(iteration_with_removal)
 	}
 }
 
+/* Of 400,000 hashes of 32 bits about 19 pairs are equal: then only the key decides. */
+TEST(keys_of_one_hash)
+{
+	struct map map = {0};
+	uint32_t *keys = calloc(400000, sizeof(*keys));
+
+	assert_non_null(keys);
+	for (uint32_t i = 0; i < 400000; i++) {
+		keys[i] = i;
+		assert_ok(map_put(&map, BYTES(&keys[i], sizeof(keys[i])), &keys[i]));
+	}
+	for (uint32_t i = 0; i < 400000; i++) {
+		if (map_get(&map, BYTES(&keys[i], sizeof(keys[i]))) != &keys[i])
+			fail_msg("%u", i);
+	}
+	map_fini(&map);
+	free(keys);
+}
+
 TEST(clear_keeps_the_table)
 {
 	struct map map = {0};
@@ -254,6 +273,7 @@ main(void)
 	    cmocka_unit_test_setup(grows_and_empties, make_items),
 	    cmocka_unit_test_setup(random_schedule, make_items),
 	    cmocka_unit_test_setup(iteration_with_removal, make_items),
+	    cmocka_unit_test(keys_of_one_hash),
 	    cmocka_unit_test_setup(clear_keeps_the_table, make_items),
 	    cmocka_unit_test_setup(tables_differ, make_items),
 	    cmocka_unit_test_setup(no_memory, make_items),

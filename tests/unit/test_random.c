@@ -1,7 +1,28 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "unit.h"
 
+#include <errno.h>
+#include <sys/random.h>
+#include <sys/types.h>
+
 #include "base/random.h"
+
+/* The kernel's answer, cut short and interrupted where a test says so (the linker's --wrap). */
+static size_t most = SIZE_MAX;
+static unsigned interruptions;
+ssize_t __real_getrandom(void *ret, size_t n, unsigned flags);
+ssize_t __wrap_getrandom(void *ret, size_t n, unsigned flags);
+
+ssize_t
+__wrap_getrandom(void *ret, size_t n, unsigned flags)
+{
+	if (interruptions > 0) {
+		interruptions--;
+		errno = EINTR;
+		return -1;
+	}
+	return __real_getrandom(ret, n < most ? n : most, flags);
+}
 
 /* All sizes up to where the kernel may give less than asked for; nothing behind the end is touched. */
 TEST(fills_exactly)
@@ -35,6 +56,27 @@ TEST(every_byte_is_random)
 		assert_int_not_equal(seen[j], 0);
 }
 
+/* A signal may end the system call with nothing, or with less than was asked for. */
+TEST(goes_on_after_a_signal)
+{
+	uint8_t seen[300] = {0}, got[301];
+
+	for (most = 7; most < 300; most += 97) {
+		memset(seen, 0, sizeof(seen));
+		for (int i = 0; i < 64; i++) {
+			interruptions = 3;
+			got[300] = 0;
+			random_bytes(got, 300);
+			assert_int_equal(got[300], 0);
+			for (size_t j = 0; j < sizeof(seen); j++)
+				seen[j] |= got[j];
+		}
+		for (size_t j = 0; j < sizeof(seen); j++)
+			assert_int_not_equal(seen[j], 0);
+	}
+	most = SIZE_MAX;
+}
+
 /* The source that other tests are driven by gives the same for the same start. */
 TEST(test_source_repeats)
 {
@@ -57,6 +99,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(fills_exactly),
 	    cmocka_unit_test(every_byte_is_random),
+	    cmocka_unit_test(goes_on_after_a_signal),
 	    cmocka_unit_test(test_source_repeats),
 	};
 
