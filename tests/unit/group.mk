@@ -1,1 +1,28 @@
-# Unit tests of src/group: as in base.mk.
+# Unit tests of src/group: as in base.mk.  They read published cases of our own formats (group_vectors.h).
+check_LTLIBRARIES += tests/unit/libgroupvectors.la
+tests_unit_libgroupvectors_la_SOURCES = tests/unit/group_vectors.c tests/unit/group_vectors.h
+tests_unit_libgroupvectors_la_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS) $(JANSSON_CFLAGS)
+tests_unit_libgroupvectors_la_LIBADD = $(NETTLE_LIBS)
+
+group_tests = \
+	tests/unit/test_bag \
+	tests/unit/test_card \
+	tests/unit/test_content \
+	tests/unit/test_epoch \
+	tests/unit/test_identity \
+	tests/unit/test_loghash \
+	tests/unit/test_padding \
+	tests/unit/test_recovery \
+	tests/unit/test_seal
+check_PROGRAMS += $(group_tests)
+TESTS += $(group_tests)
+group_ldadd = tests/unit/libgroupvectors.la tests/unit/libvectors.la $(libs_group) $(libs_unit)
+tests_unit_test_bag_LDADD = $(group_ldadd)
+tests_unit_test_card_LDADD = $(group_ldadd)
+tests_unit_test_content_LDADD = $(group_ldadd)
+tests_unit_test_epoch_LDADD = $(group_ldadd)
+tests_unit_test_identity_LDADD = $(group_ldadd)
+tests_unit_test_loghash_LDADD = $(group_ldadd)
+tests_unit_test_padding_LDADD = $(group_ldadd)
+tests_unit_test_recovery_LDADD = $(group_ldadd)
+tests_unit_test_seal_LDADD = $(group_ldadd)
