@@ -4,8 +4,7 @@
 
 /*
  * EME-OAEP with SHA-256 and MGF1-SHA-256: the padding of RSAES-OAEP (RFC 8017, 7.1.1 step 2 and 7.1.2 step
- * 3), bytes in, bytes out, no RSA.  rsa_oaep.c uses it where nettle has no OAEP of its own; it is always
- * compiled, and tested, for it must not rot.  em_len is 66 to EME_BYTES_MAX (asserted).
+ * 3), bytes in, bytes out, no RSA; rsa_oaep.c adds that.  em_len is 66 to EME_BYTES_MAX (asserted).
  *
  * Threads: any.
  */

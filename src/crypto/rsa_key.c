@@ -144,7 +144,7 @@ parts_fit(const struct rsa_key *key)
 	/* Two odd primes of half the size each: nettle's arithmetic is made for them. */
 	if (mpz_sizeinbase(priv->p, 2) != bits / 2 || mpz_sizeinbase(priv->q, 2) != bits / 2)
 		return false;
-	if (mpz_even_p(priv->p) || mpz_even_p(priv->q) || mpz_cmp(priv->p, priv->q) == 0)
+	if (mpz_even_p(priv->p) || mpz_even_p(priv->q))
 		return false;
 
 	mpz_init(product);

@@ -20,6 +20,7 @@ tests_unit_test_ed25519_LDADD = $(crypto_ldadd)
 tests_unit_test_hash_LDADD = $(crypto_ldadd)
 tests_unit_test_hkdf_LDADD = $(crypto_ldadd)
 tests_unit_test_rsa_key_LDADD = $(crypto_ldadd)
+tests_unit_test_rsa_key_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_rsa_oaep_LDADD = $(crypto_ldadd)
 
 EXTRA_DIST += \

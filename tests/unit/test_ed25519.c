@@ -159,11 +159,16 @@ TEST(domain_is_signed)
 TEST(longest_message)
 {
 	uint8_t seed[ED25519_SEED_BYTES] = {6}, pk[ED25519_PK_BYTES], sig[ED25519_SIG_BYTES];
-	static uint8_t b[ED25519_MESSAGE_MAX + 1];
+	static uint8_t whole[DOMAIN_MAX_BYTES + ED25519_MESSAGE_MAX + 1];
+	size_t len = domain_put("event", whole);
+	const uint8_t *b = whole + len;
 
 	ed25519_public_key(seed, pk);
 	ed25519_sign(seed, pk, "event", BYTES(b, ED25519_MESSAGE_MAX), sig);
 	assert_true(ed25519_verify(pk, "event", BYTES(b, ED25519_MESSAGE_MAX), sig));
+	/* One byte more is refused, though the signature is right. */
+	ed25519_sign(seed, pk, NULL, BYTES(whole, len + ED25519_MESSAGE_MAX + 1), sig);
+	assert_true(ed25519_verify(pk, NULL, BYTES(whole, len + ED25519_MESSAGE_MAX + 1), sig));
 	assert_false(ed25519_verify(pk, "event", BYTES(b, ED25519_MESSAGE_MAX + 1), sig));
 }
 

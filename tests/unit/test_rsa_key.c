@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "vectors.h"
 
+#include "failalloc.h"
+
 #include "crypto/rsa_oaep.h"
 
 static void
@@ -109,6 +111,37 @@ TEST(modulus)
 	rsa_key_free(NULL);
 }
 
+TEST(out_of_memory)
+{
+	struct rsa_key *key = NULL;
+	struct buf out = {0};
+	struct vectors v;
+	struct bytes der;
+	enum chat_err err;
+	unsigned n;
+
+	vec_open(&v, "rsa_pkcs8.json");
+	der = vec_hex(&v, json_array_get(vec_array(v.root, "valid"), 0), "pkcs8");
+	for (n = 0;; n++) {
+		failalloc_arm(n);
+		err = rsa_key_from_pkcs8(der, &key);
+		if (!failalloc_disarm())
+			break;
+		assert_err(err, CHAT_ERR_NOMEM);
+		assert_null(key);
+	}
+	assert_ok(err);
+	assert_true(n > 0);
+
+	failalloc_arm(0);
+	err = rsa_key_to_pkcs8(key, &out);
+	assert_true(failalloc_disarm());
+	assert_err(err, CHAT_ERR_NOMEM);
+	assert_int_equal(out.len, 0);
+	rsa_key_free(key);
+	vec_close(&v);
+}
+
 /* The one slow test: making a key.  All that the protocol asks of one (chat-protocol(7), Identity), and use.
  */
 TEST(generate)
@@ -151,6 +184,7 @@ main(void)
 	    cmocka_unit_test(pkcs8_forms),
 	    cmocka_unit_test(every_bit_counts),
 	    cmocka_unit_test(modulus),
+	    cmocka_unit_test(out_of_memory),
 	    cmocka_unit_test(generate),
 	};
 
