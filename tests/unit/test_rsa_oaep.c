@@ -89,8 +89,7 @@ TEST(known_answers)
 	vec_count_print("RSA-OAEP, own", &count);
 }
 
-/* EME-OAEP by itself, which only an older nettle needs: the same known answers, and each byte of the padding.
- */
+/* EME-OAEP by itself: the same cases, and every byte of the padding. */
 TEST(padding)
 {
 	struct vectors v;
