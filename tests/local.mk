@@ -23,8 +23,11 @@ AM_TESTS_ENVIRONMENT = \
 header_cppflags = -I$(abs_top_srcdir)/include -I$(abs_top_srcdir)/src -I$(abs_top_builddir)/src $(LIBBSD_CFLAGS) \
 	$(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) $(PROTOBUF_C_CFLAGS) $(SQLITE_CFLAGS)
 
+# Of the source, which is the same in a build with sanitizers.
 tree_tests = tests/check-layers.sh tests/check-headers.sh tests/check-man.sh
+if !WITH_SANITIZER
 TESTS += $(tree_tests)
+endif
 EXTRA_DIST += $(tree_tests)
 
 if HAVE_CMOCKA
@@ -60,19 +63,26 @@ include tests/examples/local.mk
 
 .PHONY: check-headers check-layers check-man check-unit check-threads memcheck tsan-check bench fuzz coverage format
 
+# $(call run_tests,LIST): builds what of LIST is a program, and runs LIST.
+run_tests = $(MAKE) $(AM_MAKEFLAGS) $(sort $(BUILT_SOURCES) $(filter $(check_PROGRAMS),$(1))) && \
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(strip $(1))'
+unit_tests = $(filter tests/unit/%,$(check_PROGRAMS))
+
 check-layers check-headers check-man:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS=tests/$@.sh
+	$(call run_tests,tests/$@.sh)
 
 check-unit:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/unit/%,$(TESTS))'
+	$(call run_tests,$(unit_tests))
 
-check-threads:
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(threads_tests)'
+# What has threads: for a build with the thread sanitizer.
+check-threads: all
+	$(call run_tests,$(threads_tests))
 
 # The unit tests under valgrind; the programs here may be libtool's wrapper scripts.
 memcheck:
 	@test -n '$(VALGRIND)' || { echo 'memcheck needs valgrind (Debian package: valgrind)' >&2; exit 2; }
-	$(MAKE) $(AM_MAKEFLAGS) check TESTS='$(filter tests/unit/%,$(TESTS))' \
+	$(MAKE) $(AM_MAKEFLAGS) $(unit_tests)
+	$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(unit_tests)' \
 		LOG_COMPILER='$(SHELL) $(top_builddir)/libtool --mode=execute $(VALGRIND)' \
 		AM_LOG_FLAGS='-q --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite'
 

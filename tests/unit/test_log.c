@@ -253,6 +253,7 @@ write_lines(void *arg)
 		if (i % 100 == 0)
 			assert_ok(log_open(path));
 	}
+	free(arg);
 	return NULL;
 }
 
