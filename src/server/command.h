@@ -172,5 +172,6 @@ struct offered_entry {
 /* Makes a zeroed command with room for body_len bytes in `body`.  NULL: out of memory. */
 struct command *command_new(enum command_type type, struct conn_ref from, uint64_t request_id, size_t body_len);
 void command_free(struct command *cmd); /* with everything it owns; NULL is allowed */
+void wrap_set_free_list(struct wrap_set *set); /* the whole list; NULL is allowed */
 
 #endif

@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "server/engine.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/frame.h"
+#include "server/engine_impl.h"
+
+typedef void (*pass_fn)(struct engine *engine, struct pending *p);
+
+/* One row per command: what looks at it before the commit, what answers it afterwards, who may send it. */
+static const struct command_row {
+	pass_fn judge;  /* NULL: it only looks */
+	pass_fn finish;
+	bool session;   /* only from a session; anybody else is gone, and needs no answer */
+} command_table[COMMAND_TYPE_COUNT];
+
+static void finish_status(struct engine *engine, struct pending *p);
+
+static const struct command_row command_table[COMMAND_TYPE_COUNT] = {
+    [CMD_ACCOUNTS] = {judge_accounts, finish_accounts, false},
+    [CMD_PASSWORD_PROVED] = {judge_password_proved, finish_password_proved, false},
+    [CMD_PUBLISH_IDENTITY] = {judge_publish_identity, finish_publish_identity, false},
+    [CMD_KEY_PROVED] = {NULL, finish_key_proved, false},
+    [CMD_SESSION_CLOSE] = {NULL, finish_session_close, false},
+    [CMD_GET_RECOVERY] = {NULL, finish_get_recovery, false},
+    [CMD_PUT_RECOVERY] = {judge_put_recovery, finish_put_recovery, true},
+    [CMD_GET_BAG] = {NULL, finish_get_bag, false},
+    [CMD_PUT_BAG] = {judge_put_bag, finish_put_bag, true},
+    [CMD_PUBLISH_CARD] = {judge_publish_card, finish_publish_card, true},
+    [CMD_GET_CARD] = {NULL, finish_get_card, true},
+    [CMD_WHO] = {NULL, finish_who, true},
+    [CMD_PASSWORD_CHANGED] = {judge_password_changed, finish_op, true},
+    [CMD_GET_ROOMS] = {NULL, finish_get_rooms, true},
+    [CMD_RESUME] = {NULL, finish_resume, true},
+    [CMD_GET_HISTORY] = {NULL, finish_read, true},
+    [CMD_GET_ROSTER] = {NULL, finish_read, true},
+    [CMD_GET_PREFIX] = {NULL, finish_read, true},
+    [CMD_GET_WRAPS] = {NULL, finish_read, true},
+    [CMD_POST_EVENTS] = {judge_post_events, finish_post, true},
+    [CMD_POST_MESSAGE] = {judge_post_message, finish_post, true},
+    [CMD_POST_REWRAPS] = {judge_post_rewraps, finish_post_rewraps, true},
+    [CMD_ASK_REWRAP] = {NULL, finish_ask_rewrap, true},
+    [CMD_SET_CURSOR] = {judge_set_cursor, finish_set_cursor, true},
+    [CMD_OFFER_ENTRIES] = {judge_offer_entries, finish_post, true},
+    [CMD_STATUS] = {NULL, finish_status, false},
+    [CMD_TICK] = {judge_tick, finish_tick, false},
+};
+
+/* ---- outcomes ---- */
+
+struct outcome *
+engine_out(struct engine *engine, enum outcome_type type, struct conn_ref to, uint64_t request_id)
+{
+	struct outcome *out = outcome_new(type);
+
+	if (out == NULL)
+		return NULL;
+	out->to = to;
+	out->request_id = request_id;
+	*engine->out_last = out;
+	engine->out_last = &out->next;
+	return out;
+}
+
+void
+engine_out_error(struct engine *engine, const struct pending *p)
+{
+	struct outcome *out = engine_out(engine, OUT_ERROR, p->cmd->from, p->cmd->request_id);
+
+	if (out == NULL)
+		return;
+	out->error.err = p->err;
+	strlcpy(out->error.text, p->text != NULL ? p->text : chat_strerror(p->err), sizeof out->error.text);
+	strlcpy(out->error.mend, p->mend != NULL ? p->mend : "", sizeof out->error.mend);
+	out->error.index = p->refusal.index;
+	out->error.has_current = p->refusal.has_current;
+	out->error.current = p->refusal.current;
+	out->error.retry_after_ms = p->retry_after_ms;
+	out->error.number = p->number;
+}
+
+void
+engine_out_frame(
+    struct engine *engine, struct conn_ref to, Chat__V1__ServerFrame *frame, uint64_t request_id)
+{
+	struct outcome *out;
+	struct frame_ref *ref;
+	size_t len;
+
+	frame->id = request_id;
+	len = frame_server_bytes(frame);
+	ref = frame_ref_new(len);
+	if (ref == NULL)
+		return;
+	frame_server_put(frame, ref->data, len);
+	out = engine_out(engine, OUT_FRAME, to, request_id);
+	if (out == NULL) {
+		frame_ref_unref(ref);
+		return;
+	}
+	out->frame = ref;
+}
+
+void
+pending_refuse(struct pending *p, enum chat_err err, const char *text, const char *mend)
+{
+	assert(err != CHAT_OK);
+	p->err = err;
+	p->text = text;
+	p->mend = mend;
+}
+
+bool
+bucket_take(struct bucket *bucket, uint64_t now_ms, uint32_t burst, uint64_t refill_ms, uint64_t *ret_wait_ms)
+{
+	uint64_t refills;
+
+	if (!bucket->started) {
+		*bucket = (struct bucket){.since_ms = now_ms, .left = burst, .started = true};
+	}
+	refills = (now_ms - bucket->since_ms) / refill_ms;
+	if (refills > 0) {
+		bucket->left = refills >= burst - bucket->left ? burst : bucket->left + (uint32_t)refills;
+		bucket->since_ms += refills * refill_ms;
+	}
+	if (bucket->left == 0) {
+		*ret_wait_ms = bucket->since_ms + refill_ms - now_ms;
+		return false;
+	}
+	bucket->left--;
+	return true;
+}
+
+/* ---- life ---- */
+
+enum chat_err
+engine_new(const struct engine_config *config, struct store *store, struct engine **ret)
+{
+	struct engine *engine = calloc(1, sizeof *engine);
+
+	if (engine == NULL)
+		return CHAT_ERR_NOMEM;
+	engine->config = *config;
+	engine->store = store;
+	LIST_INIT(&engine->watches);
+	LIST_INIT(&engine->dirty_stays);
+	TAILQ_INIT(&engine->leased_rooms);
+	TAILQ_INIT(&engine->idle_rooms);
+	TAILQ_INIT(&engine->touched);
+	STAILQ_INIT(&engine->pendings);
+	engine->out_last = &engine->out_first;
+	engine->batch = store_batch_new();
+	engine->sessions = calloc(config->loop_count, sizeof *engine->sessions);
+	if (engine->batch == NULL || engine->sessions == NULL)
+		goto fail;
+	for (uint16_t i = 0; i < config->loop_count; i++) {
+		engine->sessions[i] = calloc(config->slots_per_loop, sizeof **engine->sessions);
+		if (engine->sessions[i] == NULL)
+			goto fail;
+	}
+	*ret = engine;
+	return CHAT_OK;
+fail:
+	engine_free(engine);
+	return CHAT_ERR_NOMEM;
+}
+
+void
+engine_free(struct engine *engine)
+{
+	struct watch *watch;
+	struct room *room;
+	size_t at = 0;
+
+	if (engine == NULL)
+		return;
+	assert(STAILQ_EMPTY(&engine->pendings));
+	if (engine->sessions != NULL) {
+		for (uint16_t i = 0; i < engine->config.loop_count && engine->sessions[i] != NULL; i++) {
+			for (uint32_t slot = 0; slot < engine->config.slots_per_loop; slot++)
+				if (engine->sessions[i][slot] != NULL)
+					session_close(engine, engine->sessions[i][slot]);
+			free(engine->sessions[i]);
+		}
+		free(engine->sessions);
+	}
+	while ((watch = LIST_FIRST(&engine->watches)) != NULL) {
+		LIST_REMOVE(watch, link);
+		free(watch);
+	}
+	while ((room = map_next(&engine->rooms, &at)) != NULL)
+		room_free(engine, room);
+	map_fini(&engine->rooms);
+	account_fini_all(engine);
+	outcome_list_free(engine->out_first);
+	store_batch_free(engine->batch);
+	passwd_table_unref(engine->table);
+	free(engine);
+}
+
+void
+engine_reconfigure(struct engine *engine, const struct engine_config *config)
+{
+	assert(config->loop_count == engine->config.loop_count);
+	assert(config->slots_per_loop == engine->config.slots_per_loop);
+	engine->config = *config;
+}
+
+/* ---- the turn ---- */
+
+void
+engine_turn_begin(struct engine *engine, struct now now)
+{
+	assert(STAILQ_EMPTY(&engine->pendings));
+	engine->now = now;
+	if (engine->started_unix_ms == 0) {
+		engine->started_unix_ms = now.unix_ms;
+		engine->started_mono_ms = now.mono_ms;
+	}
+	engine->turns++;
+}
+
+void
+engine_apply(struct engine *engine, struct command *cmd)
+{
+	const struct command_row *row = &command_table[cmd->type];
+	struct pending *p;
+
+	p = calloc(1, sizeof *p);
+	if (p == NULL) {
+		command_free(cmd);
+		return;
+	}
+	engine->commands++;
+	p->cmd = cmd;
+	STAILQ_INSERT_TAIL(&engine->pendings, p, link);
+	if (row->session) {
+		p->session = engine_session(engine, cmd->from);
+		if (p->session == NULL)
+			return;
+	}
+	if (row->judge != NULL)
+		row->judge(engine, p);
+}
+
+/* Nothing of the turn may be believed: what was touched is loaded again from the store when it is next needed. */
+static void
+forget_turn(struct engine *engine)
+{
+	struct pending *p;
+	struct room *room, *next;
+
+	TAILQ_FOREACH_SAFE (room, &engine->touched, touched_link, next) {
+		TAILQ_REMOVE(&engine->touched, room, touched_link);
+		for (uint32_t i = 0; i < room->turn.stay_count; i++) {
+			struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
+
+			if (account != NULL)
+				account_forget_rooms(account);
+		}
+		room_turn_reset(&room->turn);
+		room_forget(engine, room);
+	}
+	STAILQ_FOREACH (p, &engine->pendings, link)
+		p->room = NULL;
+}
+
+static void
+end_stored_rooms(struct engine *engine)
+{
+	struct room *room, *next;
+
+	TAILQ_FOREACH_SAFE (room, &engine->touched, touched_link, next) {
+		TAILQ_REMOVE(&engine->touched, room, touched_link);
+		room_turn_reset(&room->turn);
+		room_note_idle(engine, room);
+	}
+}
+
+struct outcome *
+engine_turn_commit(struct engine *engine)
+{
+	struct pending *p, *next;
+	struct outcome *list;
+	struct room *room;
+	enum chat_err err;
+
+	TAILQ_FOREACH (room, &engine->touched, touched_link)
+		room_turn_close(room);
+	err = store_commit(engine->store, engine->batch);
+	if (err == CHAT_OK) {
+		engine->cautious = false;
+		TAILQ_FOREACH (room, &engine->touched, touched_link) {
+			/* There is one engine, so nobody else can have been first; with several a conflict would be
+			 * the other one's entry, and the answer the same: look again. */
+			if (room->turn.op->result.outcome == STORE_STORED)
+				room_announce(engine, room);
+		}
+	} else {
+		engine->failed_commits++;
+		engine->cautious = true;
+		forget_turn(engine);
+	}
+	STAILQ_FOREACH (p, &engine->pendings, link) {
+		const struct command_row *row = &command_table[p->cmd->type];
+
+		if (row->session) {
+			/* Looked up again: an earlier command of the turn may have ended it. */
+			p->session = engine_session(engine, p->cmd->from);
+			if (p->session == NULL)
+				continue;
+		}
+		if (err != CHAT_OK && row->judge != NULL && p->err == CHAT_OK)
+			pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, "send the same again");
+		if (p->err != CHAT_OK && p->cmd->request_id != 0)
+			engine_out_error(engine, p);
+		else if (p->err == CHAT_OK)
+			row->finish(engine, p);
+	}
+	end_stored_rooms(engine);
+	STAILQ_FOREACH_SAFE (p, &engine->pendings, link, next) {
+		command_free(p->cmd);
+		free(p);
+	}
+	STAILQ_INIT(&engine->pendings);
+	store_batch_reset(engine->batch);
+	engine_evict_idle(engine);
+
+	list = engine->out_first;
+	engine->out_first = NULL;
+	engine->out_last = &engine->out_first;
+	return list;
+}
+
+bool
+engine_is_cautious(const struct engine *engine)
+{
+	return engine->cautious;
+}
+
+uint64_t
+engine_next_deadline_ms(const struct engine *engine)
+{
+	const struct room *room = TAILQ_FIRST(&engine->leased_rooms);
+	uint64_t deadline = NEVER_MS;
+
+	/* Leases are all equally long, so the first one given ends first. */
+	if (room != NULL)
+		deadline = room->lease_until_ms;
+	if (!LIST_EMPTY(&engine->dirty_stays) && engine->dirty_since_ms + CURSOR_FLUSH_MS < deadline)
+		deadline = engine->dirty_since_ms + CURSOR_FLUSH_MS;
+	return deadline;
+}
+
+static void
+finish_status(struct engine *engine, struct pending *p)
+{
+	struct outcome *out = engine_out(engine, OUT_STATUS, p->cmd->from, p->cmd->request_id);
+	struct store_status store = {0};
+	enum chat_err err;
+
+	if (out == NULL)
+		return;
+	out->status.token = p->cmd->status.token;
+	err = store_status(engine->store, &store);
+	if (err == CHAT_OK)
+		err = buf_printf(&out->status.text,
+		    "uptime_s=%" PRIu64 "\nsessions=%" PRIu32 "\nrooms=%" PRIu64 "\nrooms_in_memory=%zu\n"
+		    "entries=%" PRIu64 "\nentries_since_start=%" PRIu64 "\nturns=%" PRIu64 "\ncommands=%" PRIu64
+		    "\ndatabase_bytes=%" PRIu64 "\nwal_bytes=%" PRIu64 "\nfailed_commits=%" PRIu64 "\nstore=%s\n",
+		    (engine->now.mono_ms - engine->started_mono_ms) / 1000, engine->session_count, store.rooms,
+		    engine->rooms.count, store.entries, engine->entries, engine->turns, engine->commands,
+		    store.database_bytes, store.wal_bytes, engine->failed_commits,
+		    store.failing ? store_error(engine->store) : "ok");
+	if (err != CHAT_OK)
+		buf_clear(&out->status.text);
+}
