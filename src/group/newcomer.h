@@ -34,11 +34,11 @@ struct newcomer_stub {
 };
 
 /*
- * events: every event of the room from the create up to the invitation, which is the last, in order of seq.
- * preimage: the 112 bytes behind D("log") of L at the invitation's seen_seq; empty if that is 0.
- * stubs: one for each entry from seen_seq + 1 up to the invitation, in order.
- * Gives the head of the log at the invitation.  CHAT_ERR_BAD_PREFIX, *ret_head untouched, for anything that
- * does not agree.
+ * events: every event of the room from the create up to the invitation, which is the last, in order of seq;
+ * for the peer of a direct room the create alone. preimage: the 112 bytes behind D("log") of L at the
+ * invitation's seen_seq; empty if that is 0. stubs: one for each entry from seen_seq + 1 up to the
+ * invitation, in order. Gives the head of the log at the invitation.  CHAT_ERR_BAD_PREFIX, *ret_head
+ * untouched, for anything that does not agree.
  */
 enum chat_err newcomer_check(const struct newcomer_event *events, size_t event_count, struct bytes preimage,
     const struct newcomer_stub *stubs, size_t stub_count, struct log_head *ret_head) MUST_USE;

@@ -192,7 +192,7 @@ enum chat_err roster_judge_event(
 
 /*
  * Judges the message at the next place and applies it: already, out_of_order, not_allowed (also: poster,
- * unless NULL, is not the sender), stale, bad_seen.  `entry` is its entry_hash().  Its signature is not
+ * unless NULL, is not the sender), stale, bad_seen.  `entry` is its log_entry_hash().  Its signature is not
  * looked at, for the server does not.  One lookup; allocates only for a device's first message.
  */
 enum chat_err

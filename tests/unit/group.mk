@@ -26,3 +26,31 @@ tests_unit_test_loghash_LDADD = $(group_ldadd)
 tests_unit_test_padding_LDADD = $(group_ldadd)
 tests_unit_test_recovery_LDADD = $(group_ldadd)
 tests_unit_test_seal_LDADD = $(group_ldadd)
+
+# Events and the roster, with people and rooms for them (room_kit.h).
+check_LTLIBRARIES += tests/unit/libroomkit.la
+tests_unit_libroomkit_la_SOURCES = tests/unit/room_kit.c tests/unit/room_kit.h
+tests_unit_libroomkit_la_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+
+room_tests = \
+	tests/unit/test_event \
+	tests/unit/test_newcomer \
+	tests/unit/test_roster_epochs \
+	tests/unit/test_roster_judge \
+	tests/unit/test_roster_lives \
+	tests/unit/test_roster_log \
+	tests/unit/test_roster_undo \
+	tests/unit/test_roster_walk
+check_PROGRAMS += $(room_tests)
+TESTS += $(room_tests)
+room_ldadd = tests/unit/libroomkit.la tests/unit/libvectors.la $(libs_group) $(libs_unit)
+tests_unit_test_event_LDADD = $(room_ldadd)
+tests_unit_test_newcomer_LDADD = $(room_ldadd)
+tests_unit_test_roster_epochs_LDADD = $(room_ldadd)
+tests_unit_test_roster_judge_LDADD = $(room_ldadd)
+tests_unit_test_roster_lives_LDADD = $(room_ldadd)
+tests_unit_test_roster_log_LDADD = $(room_ldadd)
+tests_unit_test_roster_log_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
+tests_unit_test_roster_undo_LDADD = $(room_ldadd)
+tests_unit_test_roster_undo_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
+tests_unit_test_roster_walk_LDADD = $(room_ldadd)
