@@ -39,6 +39,10 @@ make_file(const char *path, bool *ret_made, struct passwd_why *ret_why)
 	int fd = open(path, O_RDONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 
 	if (fd < 0 && errno == EEXIST) {
+		struct stat st;
+		if (lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+			return passwd_why_set(ret_why, CHAT_ERR_IO, path, 0,
+			    "a symbolic link that leads to no file; remove it");
 		*ret_made = false;
 		return CHAT_OK;
 	}

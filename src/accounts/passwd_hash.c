@@ -238,7 +238,9 @@ passwd_hash_field_fault(const char *hash)
 			return "holds a character that no hash holds";
 	}
 	int check = crypt_checksalt(hash);
-	if (check == CRYPT_SALT_INVALID || check == CRYPT_SALT_METHOD_DISABLED)
+	/* Without a '$' nearly everything begins like a DES hash, so one of another length is none. */
+	bool odd_des = hash[0] != '$' && hash[0] != '_' && !whole(hash);
+	if (check == CRYPT_SALT_INVALID || check == CRYPT_SALT_METHOD_DISABLED || odd_des)
 		return "is of no scheme that crypt(5) on this machine knows";
 	return whole(hash) ? NULL : "is cut short";
 }
