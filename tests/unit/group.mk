@@ -18,14 +18,18 @@ check_PROGRAMS += $(group_tests)
 TESTS += $(group_tests)
 group_ldadd = tests/unit/libgroupvectors.la tests/unit/libvectors.la $(libs_group) $(libs_unit)
 tests_unit_test_bag_LDADD = $(group_ldadd)
+tests_unit_test_bag_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_card_LDADD = $(group_ldadd)
+tests_unit_test_card_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_content_LDADD = $(group_ldadd)
 tests_unit_test_epoch_LDADD = $(group_ldadd)
+tests_unit_test_epoch_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_identity_LDADD = $(group_ldadd)
 tests_unit_test_loghash_LDADD = $(group_ldadd)
 tests_unit_test_padding_LDADD = $(group_ldadd)
 tests_unit_test_recovery_LDADD = $(group_ldadd)
 tests_unit_test_seal_LDADD = $(group_ldadd)
+tests_unit_test_seal_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 
 # Events and the roster, with people and rooms for them (room_kit.h).
 check_LTLIBRARIES += tests/unit/libroomkit.la

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failalloc.h"
 #include "group_vectors.h"
 
 #include <string.h>
@@ -139,6 +140,25 @@ TEST(what_is_sealed_must_be_a_bag)
 	buf_fini_secret(&plain);
 }
 
+TEST(without_memory_nothing_is_appended)
+{
+	struct owner owner = {.bag_key = {1}, .account = gv_account_of("alice")};
+	struct bytes key = BYTES("key", 3);
+	struct buf blob = {0}, plain = {0};
+	struct bag bag;
+
+	failalloc_arm(0);
+	assert_err(seal_as(&owner, 1, &key, 1, &blob), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
+	assert_int_equal(blob.len, 0);
+	assert_ok(seal_as(&owner, 1, &key, 1, &blob));
+	failalloc_arm(0);
+	assert_err(open_as(&owner, 0, buf_bytes(&blob), &plain, &bag), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
+	buf_fini(&blob);
+	buf_fini_secret(&plain);
+}
+
 TEST(published_bags)
 {
 	struct vectors v;
@@ -198,6 +218,7 @@ main(void)
 	    cmocka_unit_test(a_version_that_falls_is_stale),
 	    cmocka_unit_test(a_bag_opens_for_its_owner_as_it_is),
 	    cmocka_unit_test(what_is_sealed_must_be_a_bag),
+	    cmocka_unit_test(without_memory_nothing_is_appended),
 	    cmocka_unit_test(published_bags),
 	};
 

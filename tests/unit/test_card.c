@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failalloc.h"
 #include "group_vectors.h"
 
 #include <string.h>
@@ -98,6 +99,23 @@ TEST(nothing_follows_what_must_not_be_followed)
 	assert_err(card_build(&identity, &last, false, n, 0, &wire), CHAT_ERR_NOT_ALLOWED);
 	last.retired = false;
 	assert_err(card_build(&other, &last, false, n, 0, &wire), CHAT_ERR_INVALID);
+	last.card_hash.b[0] = 9;
+	next = (struct card){.member_id = last.member_id, .serial = 2, .prev_card = last.card_hash};
+	assert_true(card_may_follow(&last, &next));
+	last.retired = true;
+	assert_false(card_may_follow(&last, &next));
+	last.retired = false;
+	next.member_id.b[31] ^= 1;
+	assert_false(card_may_follow(&last, &next));
+	next.member_id = last.member_id;
+	next.prev_card.b[31] ^= 1;
+	assert_false(card_may_follow(&last, &next));
+	next.prev_card = last.card_hash;
+	next.serial = 3;
+	assert_false(card_may_follow(&last, &next));
+	next.serial = 1;
+	assert_false(card_may_follow(&last, &next));
+
 	last.serial = UINT32_MAX;
 	assert_err(card_build(&identity, &last, false, n, 0, &wire), CHAT_ERR_RANGE);
 	next = last;
@@ -117,6 +135,20 @@ TEST(nothing_follows_what_must_not_be_followed)
 	assert_ok(card_decode_verify(buf_bytes(&wire), &next));
 	assert_int_equal(next.serial, UINT32_MAX);
 	buf_fini(&wire);
+}
+
+TEST(a_card_without_memory)
+{
+	struct identity identity;
+	uint8_t n[RSA_BYTES];
+	struct buf wire = {0};
+
+	make_identity("alice", &identity);
+	make_rsa_n(n);
+	failalloc_arm(0);
+	assert_err(card_build(&identity, NULL, false, n, 0, &wire), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
+	assert_int_equal(wire.len, 0);
 }
 
 TEST(the_shortest_and_the_longest_card)
@@ -194,6 +226,11 @@ TEST(a_card_is_read_left_to_right)
 		bad[cases[i].at] = cases[i].value;
 		assert_err(card_decode_verify(BYTES(bad, ALICE_BYTES), &card), cases[i].err);
 	}
+	/* no card before the first: serial 0, and with a card before it */
+	memcpy(bad, wire, sizeof(bad));
+	bad[AT_SERIAL + 3] = 0;
+	bad[AT_PREV] = 1;
+	assert_err(card_decode(BYTES(bad, ALICE_BYTES), &card), CHAT_ERR_MALFORMED);
 	/* what comes first decides, also where the rest is not even there */
 	bad[AT_VERSION] = 9;
 	assert_err(card_decode(BYTES(bad, 1), &card), CHAT_ERR_UNSUPPORTED);
@@ -302,6 +339,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_card_comes_back_as_it_was_built),
 	    cmocka_unit_test(nothing_follows_what_must_not_be_followed),
+	    cmocka_unit_test(a_card_without_memory),
 	    cmocka_unit_test(the_shortest_and_the_longest_card),
 	    cmocka_unit_test(a_card_is_read_left_to_right),
 	    cmocka_unit_test(published_cards),

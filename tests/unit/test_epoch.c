@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failalloc.h"
 #include "group_vectors.h"
 
 #include "base/compiler.h"
@@ -55,7 +56,8 @@ TEST(keys_are_what_random_gives_and_go_when_told)
 TEST(a_wrap_opens_for_its_reader_in_its_epoch)
 {
 	struct rsa_key *rsa = NULL;
-	uint8_t n[RSA_BYTES], wrap[WRAP_BYTES];
+	uint8_t n[RSA_BYTES], wrap[WRAP_BYTES], label[WRAP_LABEL_BYTES];
+	const uint8_t oaep_seed[OAEP_SEED_BYTES] = {5};
 	struct epoch_key key, got = {{77}};
 	struct digest salt = epoch_salt(&some_epoch), commitment, other_commitment;
 	struct wrap_target target = {.member_id = {{5}}, .card_hash = {{6}}}, other_target;
@@ -89,7 +91,16 @@ TEST(a_wrap_opens_for_its_reader_in_its_epoch)
 	    CHAT_ERR_CANNOT_OPEN);
 	assert_err(wrap_open(&some_epoch, &commitment, &target, rsa, BYTES_EMPTY, &random_kernel, &got),
 	    CHAT_ERR_CANNOT_OPEN);
+	/* a K cut by its last byte, which was 0, is not K */
+	key.b[EPOCH_KEY_BYTES - 1] = 0;
+	commitment = epoch_commitment(&key, &salt);
+	wrap_label(&some_epoch, &commitment, &target, label);
+	assert_ok(rsa_oaep_seal(
+	    BYTES_ARRAY(n), BYTES_ARRAY(label), BYTES(key.b, EPOCH_KEY_BYTES - 1), oaep_seed, wrap));
+	assert_err(wrap_open(&some_epoch, &commitment, &target, rsa, BYTES_ARRAY(wrap), &random_kernel, &got),
+	    CHAT_ERR_CANNOT_OPEN);
 	assert_int_equal(got.b[0], 77); /* untouched all the while */
+	assert_ok(wrap_seal(&some_epoch, &commitment, &target, n, &key, &random_kernel, wrap));
 	assert_ok(wrap_open(&some_epoch, &commitment, &target, rsa, BYTES_ARRAY(wrap), &random_kernel, &got));
 	assert_memory_equal(got.b, key.b, sizeof(key.b));
 	rsa_key_free(rsa);
@@ -157,6 +168,25 @@ TEST(an_info_box_takes_64_times_24)
 	assert_false(info_box_length_valid(81));
 	assert_false(info_box_length_valid(64 * 32 + 16));
 	info_key_fini(&info);
+	buf_fini(&box);
+	buf_fini_secret(&plain);
+}
+
+TEST(a_box_without_memory)
+{
+	struct info_key key = {{1}, {2}};
+	struct digest room = {{1}};
+	struct buf box = {0}, plain = {0};
+	struct bytes got;
+
+	failalloc_arm(0);
+	assert_err(info_box_seal(&key, &room, 3, BYTES_STR("x"), &box), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
+	assert_int_equal(box.len, 0);
+	assert_ok(info_box_seal(&key, &room, 3, BYTES_STR("x"), &box));
+	failalloc_arm(0);
+	assert_err(info_box_open(&key, &room, 3, buf_bytes(&box), &plain, &got), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
 	buf_fini(&box);
 	buf_fini_secret(&plain);
 }
@@ -621,6 +651,7 @@ main(void)
 	    cmocka_unit_test(a_wrap_opens_for_its_reader_in_its_epoch),
 	    cmocka_unit_test(a_wrap_is_sealed_only_to_a_modulus),
 	    cmocka_unit_test(an_info_box_takes_64_times_24),
+	    cmocka_unit_test(a_box_without_memory),
 	    cmocka_unit_test(a_rewrap_comes_back_as_it_was_built),
 	    cmocka_unit_test(published_epochs),
 	    cmocka_unit_test(published_info_boxes),

@@ -138,14 +138,15 @@ TEST(a_login_holds_for_one_place_and_connection)
 
 TEST(an_origin_has_a_length)
 {
-	static uint8_t origin[65536];
-	uint8_t challenge[LOGIN_CHALLENGE_BYTES] = {0}, a[LOGIN_BINDING_BYTES], b[LOGIN_BINDING_BYTES];
+	static uint8_t longest[65536];
+	static const uint8_t hashed[2 + 5 + LOGIN_CHALLENGE_BYTES] = {0, 5, 'h', 't', 't', 'p', 's', 0xc4};
+	uint8_t challenge[LOGIN_CHALLENGE_BYTES] = {0xc4}, binding[LOGIN_BINDING_BYTES];
+	struct digest want = hash_domain_once("origin", BYTES_ARRAY(hashed));
 
-	assert_ok(login_origin_binding(BYTES(origin, 65535), challenge, a));
-	assert_err(login_origin_binding(BYTES(origin, 65536), challenge, b), CHAT_ERR_RANGE);
-	/* a zero moved from the origin to the challenge is another binding */
-	assert_ok(login_origin_binding(BYTES(origin, 65534), challenge, b));
-	assert_memory_not_equal(a, b, sizeof(a));
+	assert_ok(login_origin_binding(BYTES_STR("https"), challenge, binding));
+	assert_memory_equal(binding, want.b, sizeof(binding));
+	assert_ok(login_origin_binding(BYTES(longest, 65535), challenge, binding));
+	assert_err(login_origin_binding(BYTES(longest, 65536), challenge, binding), CHAT_ERR_RANGE);
 }
 
 TEST(published_member_ids)

@@ -101,6 +101,26 @@ TEST(a_root_comes_back_by_its_code_alone)
 	assert_memory_equal(&got, &root, sizeof(root));
 }
 
+TEST(a_root_that_is_not_the_keys_is_no_root)
+{
+	struct identity_root root = {.ed_seed = {1}}, other_root = {.ed_seed = {2}}, got;
+	struct identity identity, other;
+	struct realm realm = {{1}};
+	struct account_name account = gv_account_of("alice");
+	struct recovery_code code = {{3}};
+	uint8_t blob[RECOVERY_BLOB_BYTES];
+
+	identity_init(&root, &realm, &account, &identity);
+	identity_init(&other_root, &realm, &account, &other);
+	/* well sealed for the public key of the one, but with the seed of the other */
+	memcpy(other.sign.pk, identity.sign.pk, sizeof(other.sign.pk));
+	recovery_seal(&code, &other, &random_kernel, blob);
+	assert_err(recovery_open(&code, &realm, &account, identity.sign.pk, BYTES_ARRAY(blob), &got),
+	    CHAT_ERR_CANNOT_OPEN);
+	recovery_seal(&code, &identity, &random_kernel, blob);
+	assert_ok(recovery_open(&code, &realm, &account, identity.sign.pk, BYTES_ARRAY(blob), &got));
+}
+
 TEST(published_recovery)
 {
 	struct vectors v;
@@ -175,6 +195,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_code_is_typed_in_many_ways),
 	    cmocka_unit_test(a_root_comes_back_by_its_code_alone),
+	    cmocka_unit_test(a_root_that_is_not_the_keys_is_no_root),
 	    cmocka_unit_test(published_recovery),
 	    cmocka_unit_test(published_recovery_codes),
 	};

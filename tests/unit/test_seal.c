@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "failalloc.h"
 #include "group_vectors.h"
 
 #include "base/compiler.h"
@@ -198,6 +199,27 @@ TEST(a_message_opens_with_its_key_and_header_alone)
 	buf_fini_secret(&plain);
 }
 
+TEST(without_memory_nothing_is_appended)
+{
+	struct epoch_key key = {{1}};
+	struct buf wire = {0}, plain = {0};
+	struct message message;
+	struct bytes content;
+
+	failalloc_arm(0);
+	assert_err(seal_text(&key, 5, &wire), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
+	assert_int_equal(wire.len, 0);
+	assert_ok(seal_text(&key, 5, &wire));
+	failalloc_arm(0);
+	assert_ok(message_decode(buf_bytes(&wire), &message)); /* takes none */
+	assert_err(message_open(&key, &message, &plain, &content), CHAT_ERR_NOMEM);
+	assert_true(failalloc_disarm());
+	assert_ok(message_open(&key, &message, &plain, &content));
+	buf_fini(&wire);
+	buf_fini_secret(&plain);
+}
+
 /* All values on the way, from K to the content. */
 static void
 check_open_message(struct vectors *v, const json_t *test, const struct epoch_key *key,
@@ -378,6 +400,7 @@ main(void)
 	    cmocka_unit_test(a_message_is_read_left_to_right),
 	    cmocka_unit_test(every_bit_of_a_message_is_signed),
 	    cmocka_unit_test(a_message_opens_with_its_key_and_header_alone),
+	    cmocka_unit_test(without_memory_nothing_is_appended),
 	    cmocka_unit_test(published_messages),
 	    cmocka_unit_test(messages_of_published_rooms),
 	};
