@@ -1,6 +1,7 @@
 # A test of one file needs three lines; its source is found by its name (tests/unit/test_err.c).
 base_tests = \
 	tests/unit/test_account_name \
+	tests/unit/test_arena \
 	tests/unit/test_buf \
 	tests/unit/test_bytes \
 	tests/unit/test_digest \
@@ -14,6 +15,8 @@ check_PROGRAMS += $(base_tests)
 TESTS += $(base_tests)
 threads_tests += tests/unit/test_log
 tests_unit_test_account_name_LDADD = $(libs_base) $(libs_unit)
+tests_unit_test_arena_LDADD = $(libs_base) $(libs_unit)
+tests_unit_test_arena_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_buf_LDADD = $(libs_base) $(libs_unit)
 tests_unit_test_buf_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_bytes_LDADD = $(libs_base) $(libs_unit)
