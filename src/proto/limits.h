@@ -13,7 +13,7 @@
 #define FRAME_MAX_BEFORE_LOGIN    (16 * 1024)        /* a card, bag and blob fit; a stranger costs no more */
 #define FRAME_MAX_AFTER_LOGIN     (1024 * 1024)      /* 2,000 wraps fit in one */
 #define FRAME_ARENA_KEEP_BYTES    (64 * 1024)        /* decoding most frames takes no malloc; one per loop */
-#define FRAME_ARENA_MAX_BYTES     (8 * 1024 * 1024)  /* 1 MiB of honest entries decodes to 4; fields of 2 bytes to 50 */
+#define FRAME_ARENA_MAX_BYTES     (8 * 1024 * 1024)  /* 1 MiB of honest stubs fits; of 2-byte fields it would take 128 */
 #define PROTOCOL_VERSION          1
 #define SOFTWARE_MAX_BYTES        64
 #define PASSWORD_MAX_BYTES        511                /* crypt(5): CRYPT_MAX_PASSPHRASE_SIZE less the NUL */

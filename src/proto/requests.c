@@ -30,6 +30,7 @@ static const struct field_rule password_login_rules[] = {
 static const struct field_rule key_login_rules[] = {
     FIELD_ACCOUNT(Chat__V1__KeyLogin, account, 1, ACCOUNT_TEXT),
     FIELD_ID(Chat__V1__KeyLogin, member_id),
+    FIELD_ID(Chat__V1__KeyLogin, ed_pk),
     FIELD_BYTES(
 	Chat__V1__KeyLogin, signature, ED25519_SIG_BYTES, ED25519_SIG_BYTES, "signature has to be 64 bytes"),
     RULES_END,
