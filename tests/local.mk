@@ -69,14 +69,14 @@ run_tests = $(MAKE) $(AM_MAKEFLAGS) $(sort $(BUILT_SOURCES) $(filter $(check_PRO
 unit_tests = $(filter tests/unit/%,$(check_PROGRAMS))
 
 check-layers check-headers check-man:
-	$(call run_tests,tests/$@.sh)
+	+$(call run_tests,tests/$@.sh)
 
 check-unit:
-	$(call run_tests,$(unit_tests))
+	+$(call run_tests,$(unit_tests))
 
 # What has threads: for a build with the thread sanitizer.
 check-threads: all
-	$(call run_tests,$(threads_tests))
+	+$(call run_tests,$(threads_tests))
 
 # The unit tests under valgrind; the programs here may be libtool's wrapper scripts.
 memcheck:

@@ -20,7 +20,10 @@ void __attribute__((visibility("default"))) print_message(const char *const form
 	if (strncmp(format, wrong, strlen(wrong)) == 0)
 		right += strlen("not ");
 	va_start(args, format);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
 	vprintf(right, args);
+#pragma GCC diagnostic pop
 	va_end(args);
 	fflush(stdout);
 }
