@@ -19,6 +19,8 @@
 /* The wall clock that the watch sees, as an offset from the real one, and how often it has read the file. */
 static _Atomic int64_t offset_ms;
 static _Atomic unsigned loads;
+/* What happens between a look's reading and its end, once. */
+static _Thread_local void (*after_load)(void);
 
 uint64_t __real_clock_unix_ms(void);
 uint64_t __wrap_clock_unix_ms(void);
@@ -34,7 +36,12 @@ enum chat_err
 __wrap_passwd_table_load(const char *path, struct passwd_table **ret, struct passwd_why *why)
 {
 	atomic_fetch_add(&loads, 1);
-	return __real_passwd_table_load(path, ret, why);
+	enum chat_err err = __real_passwd_table_load(path, ret, why);
+	void (*hook)(void) = after_load;
+	after_load = NULL;
+	if (hook != NULL)
+		hook();
+	return err;
 }
 
 struct fixture {
@@ -87,17 +94,18 @@ look(struct fixture *f, enum passwd_look expected, uint64_t serial, size_t count
 {
 	struct passwd_table *table = NULL, *now;
 
-	f->why = (struct passwd_why){.text = "untouched"};
-	enum passwd_look got = passwd_watch_check(f->watch, &table, &f->why);
+	struct passwd_why why = {.text = "untouched"};
+	enum passwd_look got = passwd_watch_check(f->watch, &table, &why);
 	if (got != expected)
-		fail_msg("look %d, expected %d: %s", (int)got, (int)expected, f->why.text);
-	assert_int_equal(strcmp(f->why.text, "untouched") != 0, got == PASSWD_BAD);
+		fail_msg("look %d, expected %d: %s", (int)got, (int)expected, why.text);
+	assert_int_equal(strcmp(why.text, "untouched") != 0, got == PASSWD_BAD);
 	assert_int_equal(passwd_table_serial(table), serial);
 	assert_int_equal(passwd_table_count(table), count);
 	now = passwd_watch_table(f->watch);
 	assert_ptr_equal(now, table);
 	passwd_table_unref(now);
 	passwd_table_unref(table);
+	f->why = why;
 }
 
 TEST(life)
@@ -257,6 +265,46 @@ TEST(settled_file_is_not_read)
 	close_fixture(&f);
 }
 
+static struct fixture *overtaken;
+
+static void
+change_and_look(void)
+{
+	replace(overtaken->path, "alice:" HASH2 "\n");
+	look(overtaken, PASSWD_NEW, 2, 1);
+}
+
+static void
+change_and_complain(void)
+{
+	replace(overtaken->path, "alice\n");
+	look(overtaken, PASSWD_BAD, 3, 2);
+}
+
+/* A look that has read an old version while another one read a newer does not put the old one in force. */
+TEST(overtaken_look)
+{
+	struct fixture f;
+
+	open_fixture(&f);
+	overtaken = &f;
+	replace(f.path, "alice:" HASH "\n");
+	look(&f, PASSWD_NEW, 1, 1);
+	replace(f.path, "alice:" HASH ":locked\n");
+	after_load = change_and_look;
+	look(&f, PASSWD_SAME, 2, 1);
+	assert_string_equal(hash_of_alice(&f), HASH2);
+
+	/* Nor does it end a newer complaint. */
+	replace(f.path, "alice:" HASH "\nbob:" HASH "\n");
+	look(&f, PASSWD_NEW, 3, 2);
+	replace(f.path, "alice:" HASH "\n");
+	after_load = change_and_complain;
+	look(&f, PASSWD_SAME, 3, 2);
+	assert_true(passwd_watch_complaint(f.watch, &f.why));
+	close_fixture(&f);
+}
+
 #define LOOKERS  4
 #define VERSIONS 300
 
@@ -332,6 +380,7 @@ main(void)
 	    cmocka_unit_test(same_size_and_mtime),
 	    cmocka_unit_test(second_change_in_one_tick),
 	    cmocka_unit_test(settled_file_is_not_read),
+	    cmocka_unit_test(overtaken_look),
 	    cmocka_unit_test(many_threads),
 	};
 
