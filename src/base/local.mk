@@ -7,6 +7,7 @@ src_base_libbase_la_SOURCES = \
 	src/base/bytes.c src/base/bytes.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/compiler.h \
+	src/base/container.h \
 	src/base/digest.c src/base/digest.h \
 	src/base/err.c \
 	src/base/log.c src/base/log.h \

@@ -49,15 +49,16 @@ enum tls_failure {
 	TLS_FAILURE_CUT,      /* end of file or reset without it */
 	TLS_FAILURE_NOT_TLS,  /* the first bytes are no TLS record; nothing was sent to the peer */
 	TLS_FAILURE_VERSION,  /* the peer does not speak TLS 1.3 */
-	TLS_FAILURE_ALERT,    /* the peer sent a fatal alert */
+	TLS_FAILURE_ALERT,    /* the peer sent a fatal alert (another than about the version) */
 	TLS_FAILURE_PROTOCOL, /* the peer broke the protocol, or nothing in common */
 	TLS_FAILURE_IO,       /* the transport failed */
 	TLS_FAILURE_NOMEM,
 };
 
 /*
- * What carries the bytes.  Both functions return the number of bytes moved (fewer than asked is fine), or
- * -errno: -EAGAIN when they would block.  pull returns 0 at the end of file.
+ * What carries the bytes.  Both functions return the number of bytes moved, or -errno: -EAGAIN when they
+ * would block.  pull returns 0 at the end of file; fewer bytes than asked for mean that there are no more
+ * now, and it is not called again in the same tls_ function.
  */
 struct tls_transport {
 	ssize_t (*pull)(void *ctx, void *ret, size_t n);
@@ -121,6 +122,9 @@ bool tls_pending(const struct tls_conn *conn);
  * calling. TLS_OK: all of it is accepted.  TLS_WANT_WRITE: *ret_accepted bytes (perhaps 0) are accepted, the
  * rest is to be offered again later.  Accepted means: will be sent, the caller may reuse its memory; the end
  * of it may still be unsent, see tls_has_unsent().  *ret_accepted is set in these two cases only.
+ *
+ * Writing has an end of its own: it goes on after the peer's goodbye, and reading goes on when a write found
+ * the line cut, so that what the peer said last can be read.
  */
 enum tls_result tls_write(struct tls_conn *conn, const void *from, size_t len, size_t *ret_accepted) MUST_USE;
 
@@ -151,7 +155,7 @@ struct tls_info tls_describe(const struct tls_conn *conn); /* "-" thrice before 
 
 enum tls_failure tls_failure(const struct tls_conn *conn);
 const char *tls_failure_name(enum tls_failure failure); /* "not_tls", "version", ...: static, for the log */
-/* One short text for the log, as "alert 70: Error in protocol version".  Static; never NULL. */
+/* One short text for the log, as "Error in protocol version".  Static; never NULL. */
 const char *tls_error_text(const struct tls_conn *conn);
 
 /*
