@@ -54,13 +54,22 @@
 #define OUTBUF_HIGH_BYTES         (256 * 1024)       /* above it a subscription falls BEHIND */
 #define OUTBUF_LOW_BYTES          (64 * 1024)
 #define OUT_GATHER_BYTES          (16 * 1024)        /* one TLS record, one system call */
+#define OUTBUF_CLOSE_BYTES        (4 * 1024 * 1024)  /* only pushes that nobody can stop come this far: it is closed */
 #define WATCHES_PER_CONN          64                 /* GetCard with watch */
+#define RANGE_READS_PER_CONN      2                  /* stored entries for subscriptions, each READ_CHUNK_BYTES */
+#define ANSWER_READS_PER_CONN     4                  /* requests under way that a reader answers; more are not read */
+#define REQUEST_UNITS_PER_MS      100                /* of requests_cost(): one connection may keep one core busy */
+#define REQUEST_UNITS_BURST       200000             /* two seconds of it, for a client that catches up */
+#define CLOSING_TIMEOUT_MS        5000               /* for the last bytes and the peer's end of the connection */
 
 /* login */
 #define KDF_THREADS               2
 #define KDF_QUEUE_MAX             64                 /* at 14 ms each: under half a second of waiting */
 #define LOGIN_FAIL_DELAY_MS       1000               /* from receipt to answer, whatever the reason */
 #define LOGIN_FAIL_DELAY_MAX_MS   30000              /* grown by repetition, per address and account */
+#define LOGIN_FAIL_FORGET_MS      600000             /* the last failure is forgotten after this long */
+#define LOGIN_FAIL_ENTRIES_MAX    4096               /* remembered, of addresses and of accounts each; the oldest go */
+#define LOGINS_PER_ADDRESS        16                 /* passwords under way, answered late ones too; then busy */
 
 /* engine */
 #define TURN_COMMANDS_MAX         512
