@@ -2,10 +2,12 @@
 
 fuzz_programs += \
 	tests/fuzz/fuzz_card \
+	tests/fuzz/fuzz_event \
 	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_message \
 	tests/fuzz/fuzz_passwd
 tests_fuzz_fuzz_card_LDADD = $(libs_group) $(libs_fuzz)
+tests_fuzz_fuzz_event_LDADD = $(libs_group) $(libs_fuzz)
 tests_fuzz_fuzz_message_LDADD = $(libs_group) $(libs_fuzz)
 tests_fuzz_fuzz_frame_LDADD = $(libs_proto) $(libs_fuzz)
 tests_fuzz_fuzz_passwd_LDADD = $(libs_accounts) $(libs_fuzz)
