@@ -39,6 +39,7 @@ struct stored_room {
 	struct digest room_id;
 	struct log_head head;      /* of the last entry kept without a hole from first_seq on */
 	uint64_t first_seq;        /* the lowest number from which entries are kept without a hole (events: all, always) */
+	struct digest base_hash;   /* L at first_seq - 1: what older entries, fetched later, must lead to */
 	uint64_t shown_seq;        /* given to the program as events up to here */
 	uint64_t read_seq;         /* read by the user */
 	char label[80];            /* local name, unique; "" until the name is known */
@@ -51,6 +52,13 @@ struct stored_entry {
 	enum entry_kind kind;
 	struct bytes wire; /* empty: a stub */
 	struct digest entry_hash;
+};
+
+/* The last counter of a device of a sender, as the entries up to the head say. */
+struct stored_counter {
+	struct digest sender;
+	struct device_id device;
+	uint64_t last;
 };
 
 enum wrap_source { WRAP_LISTED, WRAP_REWRAP };
@@ -78,6 +86,7 @@ struct storage;
 /* Entries come in ascending order; what is borrowed is valid during the call.  Return false to stop. */
 typedef bool (*storage_entry_fn)(void *ctx, const struct stored_entry *entry);
 typedef bool (*storage_room_fn)(void *ctx, const struct stored_room *room);
+typedef bool (*storage_counter_fn)(void *ctx, const struct stored_counter *counter);
 typedef bool (*storage_wrap_fn)(void *ctx, const struct stored_wrap *wrap);
 typedef bool (*storage_outbox_fn)(void *ctx, const struct outbox_item *item);
 typedef bool (*storage_invite_fn)(void *ctx, const struct digest *room_id, struct bytes account);
@@ -97,6 +106,11 @@ struct storage_ops {
 	enum chat_err (*renew_device)(struct storage *st, struct device_id *ret);
 
 	enum chat_err (*each_room)(struct storage *st, storage_room_fn fn, void *ctx);
+	/*
+	 * Two processes may put the same room, one of them behind.  So what is there already is never taken back: head and
+	 * shown_seq are the higher of the two, first_seq with its base_hash the lower; read_seq and label are replaced (an
+	 * empty label keeps what is there).
+	 */
 	enum chat_err (*put_room)(struct storage *st, const struct stored_room *room);
 	enum chat_err (*remove_room)(struct storage *st, const struct digest *room_id); /* with all of it */
 
@@ -107,6 +121,12 @@ struct storage_ops {
 	    uint64_t to_seq, storage_entry_fn fn, void *ctx);
 	enum chat_err (*each_event)(
 	    struct storage *st, const struct digest *room_id, storage_entry_fn fn, void *ctx);
+
+	/* The higher stays.  Without them opening a room would mean reading all of its messages. */
+	enum chat_err (*put_counter)(
+	    struct storage *st, const struct digest *room_id, const struct stored_counter *counter);
+	enum chat_err (*each_counter)(
+	    struct storage *st, const struct digest *room_id, storage_counter_fn fn, void *ctx);
 
 	enum chat_err (*put_wrap)(
 	    struct storage *st, const struct digest *room_id, const struct stored_wrap *wrap);
