@@ -73,7 +73,7 @@ static const struct field_rule recovery_rules[] = {
 };
 
 static const struct field_rule bag_rules[] = {
-    FIELD_BYTES(Chat__V1__BagBlob, blob, WIRE_BAG_MIN_BYTES, BAG_MAX_BYTES, "blob is not 38 to 14,336 bytes"),
+    FIELD_BYTES(Chat__V1__BagBlob, blob, WIRE_BAG_MIN_BYTES, BAG_MAX_BYTES, "blob is not 38 to 262,144 bytes"),
     RULES_END,
 };
 

@@ -28,7 +28,8 @@
 #define MESSAGE_FRAME_MAX_BYTES   (49 * 1024)        /* a message of 768 units of padding has 49,377 */
 #define OFFER_ENTRIES_MAX         1000
 #define ANSWER_TEXT_MAX_BYTES     1024               /* text and mend of an Error, text of a Goodbye */
-#define BAG_MAX_BYTES             (14 * 1024)        /* 7 RSA keys; fits a frame before login */
+#define BAG_FIRST_MAX_BYTES       (14 * 1024)        /* published before login: one RSA key, and room to spare */
+#define BAG_MAX_BYTES             (256 * 1024)       /* 140 RSA keys: a rotation every month for ten years */
 #define RECOVERY_BYTES            93
 
 /* rooms */

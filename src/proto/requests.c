@@ -10,7 +10,7 @@
 /* ---- what the fields have to look like ---- */
 
 #define ACCOUNT_TEXT "account has to be " ACCOUNT_NAME_RULE
-#define BAG_TEXT     "a bag has to be 38 to 14,336 bytes"
+#define BAG_TEXT     "a bag has to be 38 to 262,144 bytes"
 #define BLOB_TEXT    "a recovery blob has to be 93 bytes"
 
 static const struct field_rule no_rules[] = {RULES_END};
@@ -38,7 +38,8 @@ static const struct field_rule key_login_rules[] = {
 
 static const struct field_rule publish_identity_rules[] = {
     FIELD_CARD(Chat__V1__PublishIdentity, card),
-    FIELD_BYTES(Chat__V1__PublishIdentity, bag, WIRE_BAG_MIN_BYTES, BAG_MAX_BYTES, BAG_TEXT),
+    FIELD_BYTES(Chat__V1__PublishIdentity, bag, WIRE_BAG_MIN_BYTES, BAG_FIRST_MAX_BYTES,
+        "a first bag has to be 38 to 14,336 bytes"),
     FIELD_BYTES_OR_EMPTY(
 	Chat__V1__PublishIdentity, recovery, RECOVERY_BYTES, RECOVERY_BYTES, BLOB_TEXT " or empty"),
     RULES_END,
@@ -235,7 +236,7 @@ const struct request_row request_table[] = {
     ROW(GET_RECOVERY, get_recovery, PROVED, SMALL, 2, 0, RECOVERY, no_rules),
     ROW(GET_BAG, get_bag, PROVED, SMALL, 2, 0, BAG, no_rules),
     ROW(PUT_RECOVERY, put_recovery, PHASE_READY, SMALL, 10, 0, OK, put_recovery_rules),
-    ROW(PUT_BAG, put_bag, PHASE_READY, FRAME_MAX_BEFORE_LOGIN, 10, 0, OK, put_bag_rules),
+    ROW(PUT_BAG, put_bag, PHASE_READY, FRAME_MAX_AFTER_LOGIN, 10, 0, OK, put_bag_rules),
     ROW(PUBLISH_CARD, publish_card, PHASE_READY, CARD_BYTES, 20, 0, OK, publish_card_rules),
     ROW(GET_CARD, get_card, PHASE_READY, SMALL, 2, 0, CARD, get_card_rules),
     ROW(CHANGE_PASSWORD, change_password, PHASE_READY, PASSWORDS_BYTES, 2800, 0, OK, change_password_rules),

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proto/frame.h"
+#include "server/audit.h"
 #include "server/engine_impl.h"
 
 typedef void (*pass_fn)(struct engine *engine, struct pending *p);
@@ -44,7 +45,7 @@ static const struct command_row command_table[COMMAND_TYPE_COUNT] = {
     [CMD_POST_MESSAGE] = {judge_post_message, finish_post, true},
     [CMD_POST_REWRAPS] = {judge_post_rewraps, finish_post_rewraps, true},
     [CMD_ASK_REWRAP] = {NULL, finish_ask_rewrap, true},
-    [CMD_SET_CURSOR] = {judge_set_cursor, finish_set_cursor, true},
+    [CMD_SET_CURSOR] = {NULL, finish_set_cursor, true},
     [CMD_OFFER_ENTRIES] = {judge_offer_entries, finish_post, true},
     [CMD_STATUS] = {NULL, finish_status, false},
     [CMD_TICK] = {judge_tick, finish_tick, false},
@@ -293,7 +294,10 @@ engine_turn_commit(struct engine *engine)
 		room_turn_close(room);
 	err = store_commit(engine->store, engine->batch);
 	if (err == CHAT_OK) {
-		engine->cautious = false;
+		if (engine->cautious && store_batch_count(engine->batch) > 0) {
+			engine->cautious = false;
+			audit_commit_works_again();
+		}
 		TAILQ_FOREACH (room, &engine->touched, touched_link) {
 			/* There is one engine, so nobody else can have been first; with several a conflict would be
 			 * the other one's entry, and the answer the same: look again. */
@@ -301,6 +305,7 @@ engine_turn_commit(struct engine *engine)
 				room_announce(engine, room);
 		}
 	} else {
+		audit_commit_failed(err, store_error(engine->store));
 		engine->failed_commits++;
 		engine->cautious = true;
 		forget_turn(engine);

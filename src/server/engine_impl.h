@@ -21,6 +21,7 @@
 #include "accounts/passwd_file.h"
 #include "base/map.h"
 #include "group/roster.h"
+#include "proto/chat.pb-c.h"
 #include "proto/limits.h"
 #include "server/engine.h"
 #include "store/store.h"
@@ -268,12 +269,11 @@ void engine_evict_idle(struct engine *engine);
 void finish_get_rooms(struct engine *engine, struct pending *p);
 void finish_resume(struct engine *engine, struct pending *p);
 void finish_read(struct engine *engine, struct pending *p); /* history, roster, prefix, wraps */
-void judge_set_cursor(struct engine *engine, struct pending *p);
 void finish_set_cursor(struct engine *engine, struct pending *p);
 void judge_tick(struct engine *engine, struct pending *p);
 void finish_tick(struct engine *engine, struct pending *p);
-void fill_room_summary(const struct engine *engine, const struct room *room, const struct stay *stay,
-    Chat__V1__RoomSummary *ret); /* borrows from both */
+void fill_room_summary(
+    const struct room *room, const struct stay *stay, Chat__V1__RoomSummary *ret); /* borrows from both */
 
 /* ---- engine_post.c -------------------------------------------------------------------------------------------------------------- */
 

@@ -5,7 +5,9 @@ src_server_libserver_la_SOURCES = \
 	src/server/command.c src/server/command.h \
 	src/server/conn_ref.h \
 	src/server/delivery.c src/server/delivery.h \
-	src/server/engine.h \
+	src/server/engine.c src/server/engine.h src/server/engine_impl.h \
+	src/server/engine_account.c src/server/engine_announce.c \
+	src/server/engine_post.c src/server/engine_room.c \
 	src/server/frame_ref.c src/server/frame_ref.h \
 	src/server/outcome.c src/server/outcome.h \
 	src/server/server.h \

@@ -354,7 +354,7 @@ static const struct edge edges[] = {
     {BODY(LOGIN_OK), "bag_version", EDGE_NUMBER, 1, U64_MAX, false},
     {BODY(LOGIN_OK), "sessions", EDGE_NUMBER, 1, U32_MAX, false},
     {BODY(RECOVERY), "blob", EDGE_LENGTH, 93, 93, true},
-    {BODY(BAG), "blob", EDGE_LENGTH, 38, 14336, false},
+    {BODY(BAG), "blob", EDGE_LENGTH, 38, 262144, false},
     {BODY(CARD), "account", EDGE_LENGTH, 1, 64, false},
     {BODY(CARD), "card", EDGE_LENGTH, 545, 608, false},
     {BODY(WHO_ONLINE), "account", EDGE_ANY, 0, 0, false},

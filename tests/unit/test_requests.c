@@ -333,7 +333,7 @@ static const struct edge edges[] = {
     {REQUEST_PUBLISH_IDENTITY, "bag", EDGE_LENGTH, 38, 14336, false},
     {REQUEST_PUBLISH_IDENTITY, "recovery", EDGE_LENGTH, 93, 93, true},
     {REQUEST_PUT_RECOVERY, "blob", EDGE_LENGTH, 93, 93, false},
-    {REQUEST_PUT_BAG, "blob", EDGE_LENGTH, 38, 14336, false},
+    {REQUEST_PUT_BAG, "blob", EDGE_LENGTH, 38, 262144, false},
     {REQUEST_PUT_BAG, "expected_version", EDGE_NUMBER, 1, UINT64_MAX - 1, false},
     {REQUEST_PUBLISH_CARD, "card", EDGE_LENGTH, 545, 608, false},
     {REQUEST_GET_CARD, "account", EDGE_LENGTH, 1, 64, false},

@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group/event.h"
+#include "proto/frame.h"
+#include "server/audit.h"
+#include "server/engine_impl.h"
+
+/* ---- frames of new entries: each once, whoever and however many read it ---- */
+
+static struct frame_ref *
+encode_entry(const struct room *room, uint64_t seq, const struct store_new_entry *entry, bool whole)
+{
+	const struct entry_push push = {
+	    .room_id = &room->id,
+	    .seq = seq,
+	    .server_time_ms = entry->server_time_ms,
+	    .kind = entry->kind,
+	    .wire = whole ? entry->wire : BYTES_EMPTY,
+	    .entry_hash = whole ? NULL : &entry->entry_hash,
+	};
+	size_t len = frame_entry_bytes(&push);
+	struct frame_ref *frame = frame_ref_new(len);
+
+	if (frame != NULL)
+		frame_entry_put(&push, frame->data, len);
+	return frame;
+}
+
+/* True if some subscriber may not read messages: only then is a stub needed. */
+static bool
+has_invitees(const struct room *room)
+{
+	const struct roster_state *state = roster_state(room->roster);
+
+	return state->joined_count < state->reader_count;
+}
+
+/* A frame that could not be made is left out: its subscribers see the gap and read it. */
+static void
+announce_entries(struct engine *engine, struct room *room)
+{
+	struct room_turn *turn = &room->turn;
+	uint64_t first_seq = turn->op->result.first_seq;
+	bool stubs = has_invitees(room) || turn->stay_count > 0;
+	struct entry_frames *frames;
+
+	engine->entries += turn->entry_count;
+	if (room->subscriber_count == 0)
+		return;
+	frames = calloc(turn->entry_count, sizeof *frames);
+	if (frames == NULL)
+		return;
+	for (uint32_t i = 0; i < turn->entry_count; i++) {
+		const struct store_new_entry *entry = &turn->entries[i];
+
+		frames[i].seq = first_seq + i;
+		frames[i].whole = encode_entry(room, first_seq + i, entry, true);
+		if (stubs && entry->kind == ENTRY_MESSAGE)
+			frames[i].stub = encode_entry(room, first_seq + i, entry, false);
+		frames[i].wraps = turn->wraps[i];
+	}
+	for (uint16_t loop = 0; loop < engine->config.loop_count; loop++) {
+		struct outcome *out;
+
+		if (room->loop_subscribers[loop] == 0)
+			continue;
+		out = engine_out(engine, OUT_ENTRIES, (struct conn_ref){.loop = loop}, 0);
+		if (out == NULL)
+			break;
+		out->entries.loop = loop;
+		out->entries.room_no = room->room_no;
+		out->entries.frames = calloc(turn->entry_count, sizeof *frames);
+		if (out->entries.frames == NULL)
+			continue;
+		out->entries.count = turn->entry_count;
+		for (uint32_t i = 0; i < turn->entry_count; i++) {
+			struct entry_frames *to = &out->entries.frames[i];
+
+			to->seq = frames[i].seq;
+			to->whole = frames[i].whole != NULL ? frame_ref_ref(frames[i].whole) : NULL;
+			to->stub = frames[i].stub != NULL ? frame_ref_ref(frames[i].stub) : NULL;
+			to->wraps = frames[i].wraps != NULL ? wrap_list_ref(frames[i].wraps) : NULL;
+		}
+	}
+	for (uint32_t i = 0; i < turn->entry_count; i++) {
+		frame_ref_unref(frames[i].whole);
+		frame_ref_unref(frames[i].stub);
+	}
+	free(frames);
+}
+
+/* ---- changed stays ---- */
+
+static void
+announce_end(struct engine *engine, struct room *room, struct session *session, uint64_t end_seq)
+{
+	struct subscriber *subscriber = room_subscriber(room, session);
+	struct outcome *out;
+
+	if (subscriber == NULL)
+		return;
+	out = engine_out(engine, OUT_END, session->conn, 0);
+	if (out != NULL) {
+		out->end.room_no = room->room_no;
+		out->end.end_seq = end_seq;
+	}
+}
+
+static void
+announce_view(struct engine *engine, struct room *room, struct session *session)
+{
+	struct outcome *out;
+	struct view *view;
+
+	if (room_subscriber(room, session) == NULL)
+		return;
+	view = room_view(room, &session->account->member_id);
+	if (view == NULL)
+		return;
+	out = engine_out(engine, OUT_VIEW, session->conn, 0);
+	if (out == NULL) {
+		view_unref(view);
+		return;
+	}
+	out->view.room_no = room->room_no;
+	out->view.view = view;
+}
+
+static void
+push_room_added(struct engine *engine, struct room *room, const struct stay *stay, struct conn_ref to)
+{
+	Chat__V1__RoomAdded push = CHAT__V1__ROOM_ADDED__INIT;
+	Chat__V1__RoomSummary summary;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+
+	fill_room_summary(room, stay, &summary);
+	push.room = &summary;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_ROOM_ADDED;
+	frame.room_added = &push;
+	engine_out_frame(engine, to, &frame, 0);
+}
+
+/*
+ * Before the entries go out: subscriptions of who went end at the number of that event, and rights of who stayed are those
+ * of the new state, by number, so the order of the two does not matter.
+ */
+static void
+announce_stay(struct engine *engine, struct room *room, uint32_t i)
+{
+	const struct store_stay_change *change = &room->turn.stays[i];
+	struct account *account = account_of_member(engine, &change->member_id);
+	struct session *session;
+
+	if (account == NULL)
+		return;
+	TAILQ_FOREACH (session, &account->sessions, account_link) {
+		if (room->turn.out_seq[i] != 0)
+			announce_end(engine, room, session, room->turn.out_seq[i]);
+		else
+			announce_view(engine, room, session);
+	}
+}
+
+/* Afterwards: the ended subscriptions are forgotten, and new stays are told of. */
+static void
+settle_stay(struct engine *engine, struct room *room, uint32_t i)
+{
+	const struct store_stay_change *change = &room->turn.stays[i];
+	struct account *account = account_of_member(engine, &change->member_id);
+	struct stay *stay = account != NULL ? account_stay(account, &room->id) : NULL;
+	struct session *session;
+	struct subscriber *subscriber;
+	bool began = change->since_seq >= room->turn.op->result.first_seq;
+
+	if (account == NULL)
+		return;
+	/* The number of the room is known since the commit. */
+	account_note_stay(engine, account, room, change);
+	TAILQ_FOREACH (session, &account->sessions, account_link) {
+		subscriber = room_subscriber(room, session);
+		if (room->turn.out_seq[i] != 0 && subscriber != NULL)
+			subscriber_remove(engine, subscriber);
+		if (change->stay != STORE_OUT && began && stay != NULL)
+			push_room_added(engine, room, stay, session->conn);
+	}
+}
+
+/* ---- the log ---- */
+
+static struct bytes
+account_in_room(const struct room *room, const struct digest *member_id)
+{
+	const struct roster_member *member = roster_member(room->roster, member_id);
+
+	return member == NULL ? BYTES_EMPTY : account_bytes(&member->account);
+}
+
+static void
+audit_event(const struct room *room, const struct event *event)
+{
+	struct bytes actor = account_in_room(room, &event->actor);
+
+	switch (event->type) {
+	case EVENT_CREATE:
+		audit_room_created(&room->id, actor, event->create.kind == ROOM_DIRECT);
+		break;
+	case EVENT_INVITE:
+		audit_invited(&room->id, actor, account_bytes(&event->card.account));
+		break;
+	case EVENT_JOIN:
+	case EVENT_DECLINE:
+	case EVENT_LEAVE:
+		audit_stay(&room->id, event_type_name(event->type), actor, actor);
+		break;
+	case EVENT_KICK:
+		audit_stay(&room->id, event_type_name(event->type), actor,
+		    account_in_room(room, &event->kick.target));
+		break;
+	case EVENT_REKEY:
+		audit_rekeyed(&room->id, actor, event->rekey.epoch, roster_reader_count(room->roster));
+		break;
+	case EVENT_ROLE:
+	case EVENT_SETTINGS:
+	case EVENT_CARD:
+		break;
+	}
+}
+
+/* Read again from the bytes that were stored: events are rare, and nothing has to be carried along for this. */
+static void
+audit_events(const struct room *room)
+{
+	struct event event;
+
+	for (uint32_t i = 0; i < room->turn.entry_count; i++)
+		if (room->turn.entries[i].kind == ENTRY_EVENT &&
+		    event_decode(room->turn.entries[i].wire, &event) == CHAT_OK)
+			audit_event(room, &event);
+	if (roster_state(room->roster)->over)
+		audit_room_over(&room->id);
+}
+
+void
+room_announce(struct engine *engine, struct room *room)
+{
+	struct room_turn *turn = &room->turn;
+
+	assert(digest_equal(&turn->op->result.head.L, &roster_state(room->roster)->head.L));
+	room->room_no = turn->op->result.room_no;
+	audit_events(room);
+	for (uint32_t i = 0; i < turn->stay_count; i++)
+		announce_stay(engine, room, i);
+	announce_entries(engine, room);
+	for (uint32_t i = 0; i < turn->stay_count; i++)
+		settle_stay(engine, room, i);
+	if (roster_state(room->roster)->open)
+		room_end_lease(engine, room);
+	else if (turn->closed_by_change)
+		room_lend_rekey(engine, room, turn->last_poster);
+}
+
+/* ---- who rekeys ---- */
+
+void
+room_end_lease(struct engine *engine, struct room *room)
+{
+	if (!room->leased)
+		return;
+	TAILQ_REMOVE(&engine->leased_rooms, room, lease_link);
+	room->leased = false;
+}
+
+static bool
+can_rekey(const struct room *room, const struct session *session)
+{
+	return member_is_joined(roster_member(room->roster, &session->account->member_id));
+}
+
+/* `prefer` if it follows the room and may; with generation 0 it names the one to avoid if there is another. */
+static struct session *
+choose_rekeyer(const struct engine *engine, const struct room *room, struct conn_ref prefer)
+{
+	struct session *session = engine_session(engine, prefer), *other = NULL;
+	const struct subscriber *subscriber;
+
+	if (session != NULL && room_subscriber(room, session) != NULL && can_rekey(room, session))
+		return session;
+	LIST_FOREACH (subscriber, &room->subscribers, room_link) {
+		session = subscriber->session;
+		if (!can_rekey(room, session))
+			continue;
+		if (session->conn.loop != prefer.loop || session->conn.slot != prefer.slot)
+			return session;
+		other = session;
+	}
+	return other;
+}
+
+void
+room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer)
+{
+	Chat__V1__RekeyWanted push = CHAT__V1__REKEY_WANTED__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	struct session *session;
+
+	if (room->leased || room->roster == NULL || !roster_needs_rekey(room->roster))
+		return;
+	session = choose_rekeyer(engine, room, prefer);
+	if (session == NULL)
+		return; /* the next member who comes is asked */
+	room->leased = true;
+	room->lease = session->conn;
+	room->lease_until_ms = engine->now.mono_ms + REKEY_LEASE_MS;
+	TAILQ_INSERT_TAIL(&engine->leased_rooms, room, lease_link);
+	push.room_id.data = room->id.b;
+	push.room_id.len = DIGEST_BYTES;
+	push.lease_ms = REKEY_LEASE_MS;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED;
+	frame.rekey_wanted = &push;
+	engine_out_frame(engine, session->conn, &frame, 0);
+}
+
+/* ---- who re-wraps ---- */
+
+/* Two members are asked at a time: one may not have the key. */
+#define REWRAPPERS_ASKED 2
+
+static void
+push_ask(struct engine *engine, struct room *room, struct rewrap_ask *ask, struct conn_ref to)
+{
+	Chat__V1__RewrapWanted push = CHAT__V1__REWRAP_WANTED__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	ProtobufCBinaryData epochs[EPOCHS_ASKED_MAX];
+
+	for (uint32_t i = 0; i < ask->epoch_count; i++)
+		epochs[i] = (ProtobufCBinaryData){.data = ask->epoch_ids[i].b, .len = DIGEST_BYTES};
+	push.room_id.data = room->id.b;
+	push.room_id.len = DIGEST_BYTES;
+	push.member_id.data = ask->member_id.b;
+	push.member_id.len = DIGEST_BYTES;
+	push.epoch_id = epochs;
+	push.n_epoch_id = ask->epoch_count;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_REWRAP_WANTED;
+	frame.rewrap_wanted = &push;
+	engine_out_frame(engine, to, &frame, 0);
+}
+
+void
+room_push_asks(struct engine *engine, struct room *room, const struct session *to)
+{
+	struct rewrap_ask *ask;
+	struct subscriber *subscriber;
+
+	TAILQ_FOREACH (ask, &room->asks, link) {
+		uint32_t asked = 0;
+
+		if (to != NULL) {
+			if (!digest_equal(&to->account->member_id, &ask->member_id))
+				push_ask(engine, room, ask, to->conn);
+			continue;
+		}
+		LIST_FOREACH (subscriber, &room->subscribers, room_link) {
+			if (digest_equal(&subscriber->session->account->member_id, &ask->member_id) ||
+			    !can_rekey(room, subscriber->session))
+				continue;
+			push_ask(engine, room, ask, subscriber->session->conn);
+			if (++asked == REWRAPPERS_ASKED)
+				break;
+		}
+	}
+}
