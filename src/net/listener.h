@@ -52,7 +52,7 @@ struct listener_config {
  */
 enum chat_err listener_open(const struct listener_config *config, char why[static LISTENER_WHY_CHARS],
     struct listener **ret_listener) MUST_USE;
-/* Closes the sockets and frees; with a loop, outside of its turns or at the turn's end.  NULL is fine. */
+/* Closes the sockets; frees at the end of the loop's turn, so before loop_free().  NULL is fine. */
 void listener_free(struct listener *listener);
 
 uint16_t listener_port(const struct listener *listener); /* the real one */

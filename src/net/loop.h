@@ -42,11 +42,8 @@ typedef void (*loop_mail_fn)(struct loop *loop, struct mail *mail, void *ctx);
 
 /* Embedded in its owner's struct.  Zero-initialise. */
 struct loop_fd {
-	loop_fd_fn fn; /* NULL: not in the loop, or removed */
-	union {
-		loop_release_fn release; /* once removed */
-		uint64_t added_turn;     /* before */
-	} u;
+	loop_fd_fn fn; /* NULL: the loop does not know it */
+	loop_release_fn release;
 	SLIST_ENTRY(loop_fd) gone;
 	int fd;          /* borrowed: the owner closes it, after loop_del() */
 	uint32_t events; /* the interest */
@@ -92,9 +89,9 @@ loop_add(struct loop *loop, struct loop_fd *lfd, int fd, uint32_t events, loop_f
 /* Changes the interest; no system call if it is the same.  0 is fine: only errors are reported. */
 void loop_mod(struct loop *loop, struct loop_fd *lfd, uint32_t events);
 /*
- * Removes it: no callback from now on.  The owner may close the fd at once, but must keep the struct until
- * release is called at the end of the turn (NULL: nobody is told; the struct must then outlive the turn
- * anyhow).
+ * Removes it: no callback from now on.  The owner may close the fd at once, but must keep the struct, and not
+ * add it again, until release is called at the end of the turn or by loop_free() (NULL: nobody is told, but
+ * the struct must live as long).  Fine if it is removed already; the first release counts.
  */
 void loop_del(struct loop *loop, struct loop_fd *lfd, loop_release_fn release);
 bool loop_has(const struct loop_fd *lfd);

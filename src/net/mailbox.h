@@ -41,6 +41,7 @@ struct mailbox {
 	struct mail **tail; /* lock: box_mtx */
 	bool asleep;        /* lock: box_mtx; the consumer waits for the eventfd */
 	bool closed;        /* lock: box_mtx */
+	bool poked;         /* lock: box_mtx; mailbox_wake() while it was awake */
 
 	struct mail *taken_head;  /* owner: consumer; collected, not yet worked off */
 	struct mail **taken_tail; /* owner: consumer */
