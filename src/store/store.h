@@ -40,8 +40,7 @@ struct store;
 struct store_batch;
 struct store_reader;
 
-/* ---- opening
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- opening ---- */
 
 #define STORE_ERROR_BYTES 256 /* room for one line of text, with its NUL */
 
@@ -67,8 +66,7 @@ void store_close(struct store *store);
 /* Valid until store_close().  Any thread. */
 const struct realm *store_realm(const struct store *store);
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------------------- */
+/* ---- writing ---- */
 
 /* The numbers are those of `Stay` in chat.proto. */
 enum store_stay {
@@ -120,7 +118,7 @@ struct store_append {
 	uint32_t entry_count;
 	const struct store_counter *counters; /* each device once */
 	uint32_t counter_count;
-	const struct store_wrap *wraps; /* of the rekeys among the entries; each epoch and member once */
+	const struct store_wrap *wraps; /* of the rekeys among the entries; others are ignored */
 	uint32_t wrap_count;
 	const struct store_stay_change *stays;
 	uint32_t stay_count;
@@ -202,9 +200,9 @@ struct store_set_cursor {
 
 /*
  * Retention: messages below below_seq lose their wire bytes and keep number, time and hashes; wraps and
- * re-wraps of epochs whose messages are all gone, but not of the last epoch, go too.  Does at most
- * max_entries at a time; `first_seq` of the result is where the whole entries begin now.   conflict: no such
- * room.
+ * re-wraps of epochs whose messages are all gone go too, but not of the last epoch.  Looks at max_entries at
+ * most; `first_seq` of the result is where whole entries begin now: ask again until it is below_seq.
+ *   conflict: no such room;  already: it was so.
  */
 struct store_strip {
 	struct digest room_id;
@@ -288,12 +286,12 @@ enum chat_err store_commit(struct store *store, struct store_batch *batch) MUST_
 /* One line about the last failure of a call on this handle; valid until the next call.  Never NULL. */
 const char *store_error(const struct store *store);
 
-/* ---- upkeep
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- upkeep ---- */
 
 /*
  * Between turns, by the engine: ends a write-back that the store's own thread has prepared, so that the log
- * file is used again from its start.  Nothing to do: no system call.  Never waits for readers.
+ * file is used again from its start.  Nothing to do: no system call.  Waits for readers some milliseconds at
+ * most.
  */
 void store_maintain(struct store *store);
 /* The log file is above its limit: answer `busy` and go on calling store_maintain().  Any thread. */
@@ -313,9 +311,9 @@ struct store_status {
 };
 enum chat_err store_status(struct store *store, struct store_status *ret) MUST_USE;
 
-/* ---- lookups by the engine
- * ------------------------------------------------------------------------------------------
- *
+/* ---- lookups by the engine ---- */
+
+/*
  * They see what was committed.  All may give CHAT_ERR_STORE_UNAVAILABLE, CHAT_ERR_CORRUPT or CHAT_ERR_NOMEM.
  * A callback that returns false ends the walk, which is no error.  A callback must not call the same handle.
  */
@@ -394,8 +392,7 @@ store_log_hash(struct store *store, uint64_t room_no, uint64_t seq, struct diges
 enum chat_err
 store_seq_at_time(struct store *store, uint64_t room_no, uint64_t unix_ms, uint64_t *ret) MUST_USE;
 
-/* ---- readers
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- readers ---- */
 
 /* Call it on the engine's thread, or before that starts; use it on any one.  Its store outlives it. */
 enum chat_err store_reader_open(struct store *store, struct store_reader **ret) MUST_USE;
@@ -447,8 +444,7 @@ enum chat_err
 store_reader_wraps(struct store_reader *reader, uint64_t room_no, const struct digest *member_id,
     const struct digest *epoch_ids, uint32_t epoch_count, store_wraps_fn fn, void *ctx) MUST_USE;
 
-/* ---- backup and check
- * ------------------------------------------------------------------------------------------------ */
+/* ---- backup and check ---- */
 
 /*
  * Writes the last committed state to path: a temporary file beside it, synced, renamed over it.  CHAT_ERR_IO,
@@ -456,14 +452,25 @@ store_reader_wraps(struct store_reader *reader, uint64_t room_no, const struct d
  */
 enum chat_err store_reader_backup(struct store_reader *reader, const char *path) MUST_USE;
 
-/*
- * Looks whether what is stored is sound: the structure of the database, and with `deep` every room's hashes
- * from its first entry on.  CHAT_ERR_CORRUPT: *report has a line for each fault, of at most 20.
- */
-enum chat_err store_reader_check(struct store_reader *reader, bool deep, struct buf *report) MUST_USE;
+/* All zeros: only the structure of the database. */
+struct store_check_options {
+	bool deep; /* every room's numbers, places and hashes from its first entry on */
+	/* With deep: whether an entry's wire bytes give its entry_hash, which the store cannot know; may be
+	 * NULL. */
+	store_entry_fn entry_good;
+	void *ctx;
+};
 
-/* The same, deep, for a database that no server has open; it is not changed.  Also the errors of
- * store_open(), with their line in *report; CHAT_ERR_NOT_FOUND where there is none. */
-enum chat_err store_check(const char *path, const struct store_options *options, struct buf *report) MUST_USE;
+/* Whether what is stored is sound.  CHAT_ERR_CORRUPT: *report has a line for each fault, the first 20 of
+ * them. */
+enum chat_err store_reader_check(
+    struct store_reader *reader, const struct store_check_options *options, struct buf *report) MUST_USE;
+
+/*
+ * The same for a database that no server has open; it is not changed.  Also the errors of store_open(), with
+ * their line in *report, and CHAT_ERR_NOT_FOUND where there is none.
+ */
+enum chat_err store_check(const char *path, const struct store_options *options,
+    const struct store_check_options *check, struct buf *report) MUST_USE;
 
 #endif
