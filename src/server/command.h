@@ -54,6 +54,13 @@ enum command_type {
 	COMMAND_TYPE_COUNT
 };
 
+/* What CMD_STATUS asks for. */
+enum status_what {
+	STATUS_SUMMARY,  /* key=value lines */
+	STATUS_SESSIONS, /* a line of key=value pairs for each session */
+	STATUS_ROOMS,    /* the same for each room */
+};
+
 /* One posted event: the wire bytes, and what the loop found of the signatures in it (its own and a carried card's). */
 struct command_event {
 	struct bytes wire; /* inside the command's body */
@@ -156,6 +163,7 @@ struct command {
 		} offer;
 		struct {
 			void *token;               /* given back in the outcome */
+			enum status_what what;
 		} status;
 	};
 };

@@ -2,7 +2,6 @@
 #include "server/engine.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +17,6 @@ static const struct command_row {
 	pass_fn finish;
 	bool session;   /* only from a session; anybody else is gone, and needs no answer */
 } command_table[COMMAND_TYPE_COUNT];
-
-static void finish_status(struct engine *engine, struct pending *p);
 
 static const struct command_row command_table[COMMAND_TYPE_COUNT] = {
     [CMD_ACCOUNTS] = {judge_accounts, finish_accounts, false},
@@ -359,28 +356,4 @@ engine_next_deadline_ms(const struct engine *engine)
 	if (!LIST_EMPTY(&engine->dirty_stays) && engine->dirty_since_ms + CURSOR_FLUSH_MS < deadline)
 		deadline = engine->dirty_since_ms + CURSOR_FLUSH_MS;
 	return deadline;
-}
-
-static void
-finish_status(struct engine *engine, struct pending *p)
-{
-	struct outcome *out = engine_out(engine, OUT_STATUS, p->cmd->from, p->cmd->request_id);
-	struct store_status store = {0};
-	enum chat_err err;
-
-	if (out == NULL)
-		return;
-	out->status.token = p->cmd->status.token;
-	err = store_status(engine->store, &store);
-	if (err == CHAT_OK)
-		err = buf_printf(&out->status.text,
-		    "uptime_s=%" PRIu64 "\nsessions=%" PRIu32 "\nrooms=%" PRIu64 "\nrooms_in_memory=%zu\n"
-		    "entries=%" PRIu64 "\nentries_since_start=%" PRIu64 "\nturns=%" PRIu64 "\ncommands=%" PRIu64
-		    "\ndatabase_bytes=%" PRIu64 "\nwal_bytes=%" PRIu64 "\nfailed_commits=%" PRIu64 "\nstore=%s\n",
-		    (engine->now.mono_ms - engine->started_mono_ms) / 1000, engine->session_count, store.rooms,
-		    engine->rooms.count, store.entries, engine->entries, engine->turns, engine->commands,
-		    store.database_bytes, store.wal_bytes, engine->failed_commits,
-		    store.failing ? store_error(engine->store) : "ok");
-	if (err != CHAT_OK)
-		buf_clear(&out->status.text);
 }

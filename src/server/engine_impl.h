@@ -9,6 +9,7 @@
  *   engine_account.c   accounts and sessions: loading, login, bag, cards, who is online
  *   engine_room.c      rooms: loading, finding, views, subscriptions, what a reader may read
  *   engine_post.c      posts: events, messages, re-wraps, against the roster
+ *   engine_status.c    what chatctl shows
  *   engine_announce.c  after a commit: frames of new entries, ended and changed stays, leases
  *
  * A command passes twice.  `judge` looks at it before the commit, where it may change rosters in memory and add operations
@@ -288,6 +289,10 @@ void room_turn_fini(struct room_turn *turn);
 void room_turn_reset(struct room_turn *turn);
 /* Points the append operation at what was gathered, right before the commit. */
 void room_turn_close(struct room *room);
+
+/* ---- engine_status.c ---- */
+
+void finish_status(struct engine *engine, struct pending *p);
 
 /* ---- engine_announce.c ------------------------------------------------------------------------------------------------------------ */
 

@@ -7,7 +7,7 @@ src_server_libserver_la_SOURCES = \
 	src/server/delivery.c src/server/delivery.h \
 	src/server/engine.c src/server/engine.h src/server/engine_impl.h \
 	src/server/engine_account.c src/server/engine_announce.c \
-	src/server/engine_post.c src/server/engine_room.c \
+	src/server/engine_post.c src/server/engine_room.c src/server/engine_status.c \
 	src/server/frame_ref.c src/server/frame_ref.h \
 	src/server/outcome.c src/server/outcome.h \
 	src/server/server.h \

@@ -19,6 +19,7 @@
 #include "base/bytes.h"
 #include "base/digest.h"
 #include "net/mailbox.h"
+#include "server/command.h"
 #include "server/conn_ref.h"
 #include "server/frame_ref.h"
 #include "server/view.h"
@@ -124,7 +125,9 @@ struct outcome {
 		} entries;
 		struct {
 			void *token;
-			struct buf text;         /* owned: key=value lines for chatctl */
+			enum status_what what;
+			enum chat_err err;       /* else text is empty */
+			struct buf text;         /* owned: lines for chatctl, see enum status_what */
 		} status;
 	};
 };

@@ -27,6 +27,7 @@
 #include "base/compiler.h"
 #include "net/addr.h"
 #include "net/mailbox.h"
+#include "server/command.h"
 #include "server/server_limits.h"
 
 struct server;
@@ -41,7 +42,9 @@ struct loop_thread;
 struct server_status_mail {
 	struct mail mail;
 	void *token;
-	struct buf text; /* key=value lines */
+	enum status_what what;
+	enum chat_err err; /* else text is empty */
+	struct buf text;   /* lines, see enum status_what */
 };
 void server_status_free(struct server_status_mail *status); /* NULL is allowed */
 
@@ -78,7 +81,7 @@ void server_reload(struct server *server, struct server_limits *limits);
 void server_look_at_passwords(struct server *server);
 
 /* Asks for the status; a server_status_mail comes, with the token.  CHAT_ERR_NOMEM, CHAT_ERR_CLOSED. */
-enum chat_err server_status(struct server *server, void *token) MUST_USE;
+enum chat_err server_status(struct server *server, enum status_what what, void *token) MUST_USE;
 
 /* How many connections there are, in all loops.  Any thread. */
 uint32_t server_connection_count(const struct server *server);
