@@ -19,14 +19,13 @@ start_stay(struct roster *r, struct roster_member *member, enum member_state sta
 {
 	struct roster_member *last = r->s.last_reader;
 
-	assert(member->state == MEMBER_OUT && member->stay_count < member->stay_cap);
+	assert(member->state == MEMBER_OUT && member->role == ROLE_MEMBER && member->next_reader == NULL);
+	assert(member->stay_count < member->stay_cap);
 	member->state = state;
-	member->role = ROLE_MEMBER;
 	member->place_seq = seq;
 	member->place_peer = 0;
 	member->stays[member->stay_count++] = (struct roster_stay){seq, ROSTER_OPEN_END};
 	member->prev_reader = last;
-	member->next_reader = NULL;
 	if (last != NULL) {
 		undo_note_member(r, last);
 		last->next_reader = member;
@@ -129,7 +128,6 @@ apply_create(struct roster *r, const struct event *e, uint64_t seq)
 	r->s.settings_after = e->event_hash;
 	start_stay(r, creator, MEMBER_JOINED, seq);
 	set_role(r, creator, ROLE_OWNER, seq);
-	creator->after = e->event_hash;
 	if (peer != NULL) {
 		start_stay(r, peer, MEMBER_JOINED, seq);
 		set_role(r, peer, ROLE_OWNER, seq);

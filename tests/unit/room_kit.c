@@ -396,6 +396,7 @@ dump_counters(FILE *to, const struct roster *roster)
 		}
 		if (!found)
 			return;
+		assert_int_equal(roster_counter(roster, &least.sender, &least.device), least.last);
 		put_digest(to, "counter of", &least.sender);
 		fprintf(to, " device %02x%02x%02x%02x last %ju\n", least.device.b[0], least.device.b[1],
 		    least.device.b[2], least.device.b[3], (uintmax_t)least.last);
@@ -474,6 +475,7 @@ assert_roster_sane(const struct roster *roster)
 		assert_true(m->role == ROLE_OWNER || m->owner_since == 0);
 		assert_true(m->role == ROLE_MEMBER || member_is_joined(m));
 		assert_false(m->retired && member_is_reader(m));
+		assert_true(member_is_reader(m) || (m->next_reader == NULL && m->prev_reader == NULL));
 		assert_true(m->stay_count > 0 && m->stay_count <= m->stay_cap);
 		for (size_t j = 0; j < m->stay_count; j++) {
 			assert_true(m->stays[j].from_seq < m->stays[j].to_seq);

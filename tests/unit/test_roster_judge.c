@@ -26,7 +26,12 @@ TEST(order_of_refusals)
 	do {                                                                                                 \
 		built_init(&built, &draft, &bob);                                                            \
 		post.event = &built.event;                                                                   \
+		refusal.err = CHAT_OK;                                                                       \
 		assert_err(roster_judge_event(room, &post, &refusal), (expected));                           \
+		assert_int_equal(refusal.err, (expected));                                                   \
+		assert_err(roster_judge_event(room, &post, NULL), (expected));                               \
+		assert_err(roster_post_event(room, &post, NULL, NULL), (expected));                          \
+		refusal.err = CHAT_OK;                                                                       \
 		assert_err(roster_post_event(room, &post, NULL, &refusal), (expected));                      \
 		assert_int_equal(refusal.err, (expected));                                                   \
 		assert_int_equal(refusal.has_current, (expected) == CHAT_ERR_CONFLICT);                      \
@@ -77,14 +82,31 @@ TEST(unpublished_card)
 {
 	struct event draft = kit_event(room, EVENT_INVITE, &alice, &erin);
 	struct roster_post post = {.signatures_good = true, .cards_unpublished = true};
+	struct roster *other = roster_new(&kit_realm, false);
 	struct roster_refusal refusal;
 	struct built built;
 
+	assert_non_null(other);
 	built_init(&built, &draft, &alice);
 	post.event = &built.event;
 	assert_err(roster_post_event(room, &post, NULL, &refusal), CHAT_ERR_CONFLICT);
 	assert_false(refusal.has_current);
 	post.cards_unpublished = false;
+	assert_ok(roster_post_event(room, &post, NULL, &refusal));
+	built_fini(&built);
+
+	draft = kit_create(&alice, NULL);
+	built_init(&built, &draft, &alice);
+	post.event = &built.event;
+	post.cards_unpublished = true;
+	assert_err(roster_post_event(other, &post, NULL, &refusal), CHAT_ERR_CONFLICT);
+	built_fini(&built);
+	roster_free(other);
+
+	/* A card event publishes nothing and joins carry none. */
+	draft = kit_event(room, EVENT_JOIN, &dave, NULL);
+	built_init(&built, &draft, &dave);
+	post.event = &built.event;
 	assert_ok(roster_post_event(room, &post, NULL, &refusal));
 	built_fini(&built);
 }
@@ -131,6 +153,7 @@ TEST(create)
 	assert_true(roster_needs_rekey(other));
 	assert_true(change.member_new && change.member == change.actor && change.peer == NULL);
 	assert_int_equal(change.old_state, MEMBER_OUT);
+	assert_int_equal(change.old_role, ROLE_MEMBER);
 	assert_int_equal(change.new_state, MEMBER_JOINED);
 	assert_int_equal(change.new_role, ROLE_OWNER);
 	roster_free(other);
@@ -213,6 +236,46 @@ TEST(card_must_follow)
 	assert_ok(kit_post(room, &draft, &bob, NULL, NULL));
 	assert_ok(kit_do(room, EVENT_CARD, &bob, NULL));
 	assert_int_equal(the(&bob)->serial, 3);
+}
+
+/* The signer's last card with another serial and predecessor, well signed all the same. */
+static struct bytes
+forge_card(const struct person *signer, uint32_t serial, const struct digest *prev_card, uint8_t *ret)
+{
+	struct bytes card = person_card(signer);
+	size_t at = 3 + REALM_BYTES + 1 + signer->identity.account.len + ED25519_PK_BYTES;
+	struct bytes body = BYTES(ret, card.len - ED25519_SIG_BYTES);
+
+	memcpy(ret, card.data, card.len);
+	be32_put(ret + at, serial);
+	memcpy(ret + at + 4, prev_card->b, DIGEST_BYTES);
+	ed25519_sign(signer->identity.sign.seed, signer->identity.sign.pk, "card", body, ret + body.len);
+	return BYTES(ret, card.len);
+}
+
+TEST(card_must_follow_in_everything)
+{
+	const struct digest *prev = &the(&bob)->card_hash;
+	struct event draft = kit_event(room, EVENT_CARD, &bob, NULL);
+	uint8_t card[CARD_MAX_BYTES];
+
+	person_rotate(&bob, false);
+	draft.card_wire = forge_card(&bob, 3, prev, card);
+	assert_err(kit_post(room, &draft, &bob, NULL, NULL), CHAT_ERR_NOT_ALLOWED);
+	draft.card_wire = forge_card(&bob, 2, person_id(&bob), card);
+	assert_err(kit_post(room, &draft, &bob, NULL, NULL), CHAT_ERR_NOT_ALLOWED);
+	/* A card of carol's that claims to follow bob's. */
+	draft.card_wire = forge_card(&carol, 2, prev, card);
+	assert_err(kit_post(room, &draft, &bob, NULL, NULL), CHAT_ERR_NOT_ALLOWED);
+	draft.card_wire = forge_card(&bob, 2, prev, card);
+	assert_ok(kit_post(room, &draft, &bob, NULL, NULL));
+	/* To invite, the same serial with other bytes will not do, a higher one will, whatever it follows. */
+	assert_ok(kit_do(room, EVENT_LEAVE, &bob, NULL));
+	draft = kit_event(room, EVENT_INVITE, &alice, &bob);
+	draft.card_wire = forge_card(&bob, 2, person_id(&bob), card);
+	assert_err(kit_post(room, &draft, &alice, NULL, NULL), CHAT_ERR_NOT_ALLOWED);
+	draft.card_wire = forge_card(&bob, 3, person_id(&bob), card);
+	assert_ok(kit_post(room, &draft, &alice, NULL, NULL));
 }
 
 TEST(retired_card)
@@ -418,6 +481,63 @@ TEST(what_closes)
 	}
 }
 
+/* What the server tells others, and a client prints. */
+TEST(changes)
+{
+	struct event draft = kit_event(room, EVENT_JOIN, &dave, NULL);
+	struct roster_change change;
+
+	assert_ok(kit_post(room, &draft, &dave, &change, NULL));
+	assert_int_equal(change.type, EVENT_JOIN);
+	assert_int_equal(change.seq, roster_state(room)->head.seq);
+	assert_true(change.actor == the(&dave) && change.member == the(&dave));
+	assert_int_equal(change.old_state, MEMBER_INVITED);
+	assert_int_equal(change.new_state, MEMBER_JOINED);
+	assert_false(change.member_new || change.card_changed || change.retired || change.over);
+
+	draft = kit_event(room, EVENT_ROLE, &alice, &dave);
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(change.actor == the(&alice) && change.member == the(&dave));
+	assert_int_equal(change.old_role, ROLE_MEMBER);
+	assert_int_equal(change.new_role, ROLE_OWNER);
+
+	person_rotate(&bob, false);
+	draft = kit_event(room, EVENT_CARD, &bob, NULL);
+	assert_ok(kit_post(room, &draft, &bob, &change, NULL));
+	assert_true(change.card_changed && change.closed && !change.retired && !change.member_new);
+
+	draft = kit_event(room, EVENT_KICK, &alice, &bob);
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(!change.card_changed && !change.closed); /* it was closed before */
+	assert_int_equal(change.new_state, MEMBER_OUT);
+
+	draft = kit_event(room, EVENT_INVITE, &alice, &erin);
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(change.member_new && change.card_changed);
+	draft = kit_event(room, EVENT_INVITE, &alice, &bob);
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(!change.member_new && !change.card_changed);
+
+	draft = kit_event(room, EVENT_SETTINGS, &alice, NULL);
+	draft.settings.invite_policy = INVITE_MODERATORS;
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(change.policies_changed && change.member == NULL && change.actor == the(&alice));
+	draft = kit_event(room, EVENT_SETTINGS, &alice, NULL);
+	draft.settings.history_policy = HISTORY_ALL;
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(change.policies_changed);
+
+	for (size_t i = 1; i < ARRAY_LEN(people); i++)
+		if (member_is_reader(roster_member(room, person_id(people[i])))) {
+			draft = kit_event(room, EVENT_KICK, &alice, people[i]);
+			assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+			assert_false(change.over);
+		}
+	draft = kit_event(room, EVENT_LEAVE, &alice, NULL);
+	assert_ok(kit_post(room, &draft, &alice, &change, NULL));
+	assert_true(change.over);
+}
+
 /*
  * --- re-wraps ---
  */
@@ -482,6 +602,7 @@ main(void)
 	    KIT_TEST(invite_policy),
 	    KIT_TEST(invite_by_which_card),
 	    KIT_TEST(card_must_follow),
+	    KIT_TEST(card_must_follow_in_everything),
 	    KIT_TEST(retired_card),
 	    KIT_TEST(moderators),
 	    KIT_TEST(only_owner),
@@ -490,6 +611,7 @@ main(void)
 	    KIT_TEST(direct_room),
 	    KIT_TEST(subjects_are_apart),
 	    KIT_TEST(what_closes),
+	    KIT_TEST(changes),
 	    KIT_TEST(rewraps),
 	};
 

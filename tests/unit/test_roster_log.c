@@ -166,6 +166,41 @@ TEST(stubs_hide_gaps)
  * --- loading ---
  */
 
+/* What a client knows of counters when it starts again: those that it had kept, and no others. */
+TEST(loaded_counters_and_gaps)
+{
+	struct roster *loaded = roster_new(&kit_realm, true);
+	struct message_header header;
+	struct event draft;
+	struct built built;
+
+	assert_non_null(loaded);
+	draft = kit_create(&alice, NULL);
+	built_init(&built, &draft, &alice);
+	assert_ok(roster_load_event(loaded, 1, &built.event, true, NULL));
+	built_fini(&built);
+	draft = kit_event(loaded, EVENT_REKEY, &alice, NULL);
+	built_init(&built, &draft, &alice);
+	assert_ok(roster_load_event(loaded, 2, &built.event, true, NULL));
+	built_fini(&built);
+	roster_free(room);
+	room = loaded;
+	assert_ok(roster_set_head(room, &(struct log_head){.seq = 9, .E = roster_state(room)->head.E}));
+	assert_ok(roster_set_counter(room, person_id(&alice), &alice.device, 3));
+
+	header = kit_header(room, &alice);
+	header.counter = 6;
+	assert_int_equal(take(&header, true).gap, 2);
+	header.counter = 3;
+	header.device.b[0] ^= 1; /* may have said 1 and 2 before */
+	assert_int_equal(take(&header, true).gap, 0);
+	header.counter = 6;
+	assert_int_equal(take(&header, true).gap, 2);
+	assert_ok(roster_set_counter(room, person_id(&alice), &header.device, 9)); /* the store knew better */
+	header.counter = 9;
+	assert_int_equal(take(&header, true).err, CHAT_ERR_ALREADY);
+}
+
 TEST(loading_refuses)
 {
 	struct roster *loaded = roster_new(&kit_realm, false);
@@ -195,6 +230,7 @@ TEST(loading_refuses)
 	assert_ok(roster_set_counter(loaded, person_id(&alice), &alice.device, 41));
 	assert_int_equal(roster_counter(loaded, person_id(&alice), &alice.device), 41);
 	assert_true(roster_bytes(loaded) > 1000);
+	assert_err(roster_load_event(loaded, 6, &invite.event, true, NULL), CHAT_ERR_MALFORMED);
 	built_fini(&create);
 	built_fini(&invite);
 	roster_free(loaded);
@@ -236,6 +272,7 @@ main(void)
 	    KIT_TEST(devices_count_apart),
 	    KIT_TEST(log_takes_what_it_must),
 	    KIT_TEST(stubs_hide_gaps),
+	    KIT_TEST(loaded_counters_and_gaps),
 	    KIT_TEST(loading_refuses),
 	    KIT_TEST(out_of_memory_for_a_message),
 	};
