@@ -722,7 +722,12 @@ finish_ask_rewrap(struct engine *engine, struct pending *p)
 void
 judge_offer_entries(struct engine *engine, struct pending *p)
 {
-	(void)engine;
+	struct room *room;
+	struct stay *stay;
+	enum chat_err err;
+
 	/* The bytes are settled; taking entries back after a restore is not offered by this version. */
-	pending_refuse(p, CHAT_ERR_UNSUPPORTED, "this server does not take entries back yet", NULL);
+	err = room_of_session(engine, p->session, &p->cmd->room_id, &room, &stay);
+	pending_refuse(p, err != CHAT_OK ? err : CHAT_ERR_UNSUPPORTED,
+	    err != CHAT_OK ? NULL : "this server does not take entries back yet", NULL);
 }

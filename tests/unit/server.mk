@@ -1,6 +1,11 @@
 # Unit tests of src/server: as in base.mk.
+check_LTLIBRARIES += tests/unit/libengineworld.la
+tests_unit_libengineworld_la_SOURCES = tests/unit/engine_world.c tests/unit/engine_world.h
+
 server_tests = \
-	tests/unit/test_delivery
+	tests/unit/test_delivery \
+	tests/unit/test_engine
 check_PROGRAMS += $(server_tests)
 TESTS += $(server_tests)
 tests_unit_test_delivery_LDADD = src/server/libserver.la $(libs_unit)
+tests_unit_test_engine_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
