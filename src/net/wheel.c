@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * A timer lies in the slot of a tick that is not later than its deadline's.  When that tick is reached, a
- * timer whose deadline was moved away meanwhile goes into a new slot; so does one whose tick comes only in a
- * later turn of the wheel (it simply stays).
+ * A timer lies in the slot of a tick that is not later than its deadline's.  When the wheel comes to that
+ * slot, a timer whose deadline is later (it was moved away, or lies beyond a turn of the wheel) is put into
+ * the right one anew.
  */
 
 #include "net/wheel.h"
@@ -103,8 +103,6 @@ slot_sort(struct wheel *wheel, unsigned slot, uint64_t to, struct wheel_slot *du
 		uint64_t tick = tick_of_deadline(timer->deadline_ms);
 
 		next = LIST_NEXT(timer, entry);
-		if (timer->tick > to)
-			continue; /* of a later turn of the wheel */
 		LIST_REMOVE(timer, entry);
 		if (tick <= to)
 			LIST_INSERT_HEAD(due, timer, entry);

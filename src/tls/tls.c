@@ -82,7 +82,7 @@ conn_new(struct tls_identity *identity, const struct tls_transport *transport,
     struct tls_readahead *readahead, struct tls_conn **ret_conn)
 {
 	bool is_server = identity != NULL;
-	unsigned flags = GNUTLS_NONBLOCK | GNUTLS_NO_SIGNAL | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET;
+	unsigned flags = GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS;
 	struct tls_conn *conn;
 
 	pthread_once(&common.once, common_init);
@@ -110,11 +110,9 @@ conn_new(struct tls_identity *identity, const struct tls_transport *transport,
 		tls_conn_free(conn);
 		return CHAT_ERR_NOMEM;
 	}
-	if (is_server) {
-		gnutls_certificate_server_set_request(conn->session, GNUTLS_CERT_IGNORE);
+	if (is_server)
 		gnutls_handshake_set_hook_function(
 		    conn->session, GNUTLS_HANDSHAKE_CLIENT_HELLO, GNUTLS_HOOK_PRE, hello_hook);
-	}
 	/* Of a handshake message; a hello of ours has 200 bytes, a certificate 500. */
 	gnutls_handshake_set_max_packet_length(conn->session, RECORD_MAX_BYTES);
 	tls_transport_attach(conn);

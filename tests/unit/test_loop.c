@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
@@ -469,14 +470,28 @@ runs(void *arg)
 	return loop_run(arg) == CHAT_OK ? NULL : arg;
 }
 
+static bool
+is_asleep(struct mailbox *box)
+{
+	bool asleep;
+
+	pthread_mutex_lock(&box->box_mtx);
+	asleep = box->asleep;
+	pthread_mutex_unlock(&box->box_mtx);
+	return asleep;
+}
+
 TEST(stop_from_another_thread)
 {
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 100; i++) {
 		struct loop *loop = NULL;
 		pthread_t thread;
 
 		assert_ok(loop_new(NULL, NULL, &loop));
 		assert_int_equal(pthread_create(&thread, NULL, runs, loop), 0);
+		/* At any moment, and while it waits for ever. */
+		while (i % 2 && !is_asleep(loop_mailbox(loop)))
+			sched_yield();
 		loop_stop(loop);
 		assert_int_equal(pthread_join(thread, NULL), 0);
 		loop_free(loop);

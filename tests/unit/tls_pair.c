@@ -44,7 +44,7 @@ port_push(void *ctx, const void *from, size_t n)
 		n = 1 + unit_rand(out->rough) % n;
 	}
 	if (out->cap > 0 && out->bytes.len + n > out->cap)
-		n = out->cap - out->bytes.len;
+		n = out->bytes.len < out->cap ? out->cap - out->bytes.len : 0;
 	if (n == 0)
 		return -EAGAIN;
 	assert_ok(buf_append(&out->bytes, from, n));
