@@ -3,10 +3,11 @@
 #define LIBCHAT_EVENT_H
 
 /*
- * The inside of struct chat_event, and how one is made.  What programs see of it are the accessors of chat.h, which
- * event.c implements too.
+ * The inside of struct chat_event, and how one is made.  What programs see of it are the accessors of chat.h,
+ * which event.c implements too.
  *
- * What it is not: the queue that chat_next_event() reads; that is the client's.  `link` is for whoever holds the event.
+ * What it is not: the queue that chat_next_event() reads; that is the client's.  `link` is for whoever holds
+ * the event.
  *
  * Threads: an event belongs to one thread at a time.
  * Ownership: everything in it is its own copy; event_free() ends it (chat_event_free() is the same).
@@ -43,7 +44,7 @@ struct chat_event {
 	char target[ACCOUNT_MAX_BYTES + 1];
 	char *text; /* owned, NUL behind it; NULL: none */
 	size_t text_len;
-	char *mend; /* owned; NULL: none */
+	char *mend;                 /* owned; NULL: none */
 	struct chat_online *online; /* owned: one allocation with the names behind it */
 	size_t online_count;
 };

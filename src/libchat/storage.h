@@ -42,7 +42,8 @@ struct stored_room {
 	struct digest base_hash;   /* L at first_seq - 1: what older entries, fetched later, must lead to */
 	uint64_t shown_seq;        /* given to the program as events up to here */
 	uint64_t read_seq;         /* read by the user */
-	char label[80];            /* local name, unique; "" until the name is known */
+	bool gone;                 /* the own stay ended; kept for reading */
+	char label[80];            /* local name, unique among rooms that are not gone; "" until the name is known */
 };
 
 /* One entry as it is kept: an event or message on the wire, or a stub. */
@@ -108,8 +109,8 @@ struct storage_ops {
 	enum chat_err (*each_room)(struct storage *st, storage_room_fn fn, void *ctx);
 	/*
 	 * Two processes may put the same room, one of them behind.  So what is there already is never taken back: head and
-	 * shown_seq are the higher of the two, first_seq with its base_hash the lower; read_seq and label are replaced (an
-	 * empty label keeps what is there).
+	 * shown_seq are the higher of the two, first_seq with its base_hash the lower; read_seq, gone and label are replaced
+	 * (an empty label keeps what is there).
 	 */
 	enum chat_err (*put_room)(struct storage *st, const struct stored_room *room);
 	enum chat_err (*remove_room)(struct storage *st, const struct digest *room_id); /* with all of it */

@@ -3,16 +3,17 @@
 #define LIBCHAT_WORK_H
 
 /*
- * Long work: what takes a CPU so long that the thread of the connection must not do it: making an RSA key, wrapping an
- * epoch's key for a room, opening wraps, verifying a long replay.  The session makes an item and goes on; its owner runs it
- * (work_run(), on any thread) and hands it back (session_work_done()).
+ * Long work: what takes a CPU so long that the thread of the connection must not do it: making an RSA key,
+ * wrapping an epoch's key for a room, opening wraps, verifying a long replay.  The session makes an item and
+ * goes on; its owner runs it (work_run(), on any thread) and hands it back (session_work_done()).
  *
  *     session_next_work() -> work_run() on a worker's thread -> session_work_done() on the session's
  *
- * An item holds copies of all it needs and touches nothing of the session, so it may still run when the session is
- * gone; then work_free() ends it.  Items may be run in any order and several at once.
+ * An item holds copies of all it needs and touches nothing of the session, so it may still run when the
+ * session is gone; then work_free() ends it.  Items may be run in any order and several at once.
  *
- * Threads: an item belongs to one thread at a time.  The random source in it must bear being called on that thread.
+ * Threads: an item belongs to one thread at a time.  The random source in it must bear being called on that
+ * thread.
  */
 
 #include <sys/queue.h>
@@ -63,15 +64,15 @@ struct work_signature {
 	bool good;         /* result */
 };
 
-struct rsa_key_ref; /* a counted rsa_key: keys.h */
+struct rsa_key_ref; /* a counted rsa_key: keyring.h */
 
 struct work {
 	STAILQ_ENTRY(work) link; /* of whoever holds it */
 	enum work_type type;
-	uint64_t id;          /* the session's */
+	uint64_t id;           /* the session's */
 	struct digest room_id; /* zero: of no room */
 	struct random_source random;
-	enum chat_err err;    /* result */
+	enum chat_err err; /* result */
 	union {
 		struct {
 			struct rsa_key *key; /* result, owned */
@@ -79,11 +80,11 @@ struct work {
 		struct {
 			struct epoch_context context;
 			struct digest commitment;
-			struct epoch_key key;            /* secret */
+			struct epoch_key key;             /* secret */
 			struct work_wrap_target *targets; /* owned */
 			uint32_t count;
-			uint8_t *wraps;                   /* result, owned: count * WRAP_BYTES */
-			struct digest wraps_hash;         /* result, of the list as it is */
+			uint8_t *wraps;           /* result, owned: count * WRAP_BYTES */
+			struct digest wraps_hash; /* result, of the list as it is */
 		} wrap;
 		struct {
 			struct epoch_context context;
@@ -93,11 +94,11 @@ struct work {
 			uint32_t count;
 			struct rsa_key_ref **keys; /* owned references */
 			uint32_t key_count;
-			uint32_t opened;           /* result: index of the one that opened, or count */
-			struct epoch_key key;      /* result, secret */
+			uint32_t opened;      /* result: index of the one that opened, or count */
+			struct epoch_key key; /* result, secret */
 		} unwrap;
 		struct {
-			uint8_t *body;             /* owned */
+			uint8_t *body;                     /* owned */
 			struct work_signature *signatures; /* owned */
 			uint32_t count;
 		} verify;
