@@ -177,15 +177,14 @@ engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	assert(STAILQ_EMPTY(&engine->pendings));
-	if (engine->sessions != NULL) {
-		for (uint16_t i = 0; i < engine->config.loop_count && engine->sessions[i] != NULL; i++) {
-			for (uint32_t slot = 0; slot < engine->config.slots_per_loop; slot++)
-				if (engine->sessions[i][slot] != NULL)
-					session_close(engine, engine->sessions[i][slot]);
-			free(engine->sessions[i]);
-		}
-		free(engine->sessions);
-	}
+	/* All tables stay until the last session is gone: closing one looks for another to lend its rekey to. */
+	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
+		for (uint32_t slot = 0; engine->sessions[i] != NULL && slot < engine->config.slots_per_loop; slot++)
+			if (engine->sessions[i][slot] != NULL)
+				session_close(engine, engine->sessions[i][slot]);
+	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
+		free(engine->sessions[i]);
+	free(engine->sessions);
 	while ((watch = LIST_FIRST(&engine->watches)) != NULL) {
 		LIST_REMOVE(watch, link);
 		free(watch);

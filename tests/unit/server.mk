@@ -4,8 +4,10 @@ tests_unit_libengineworld_la_SOURCES = tests/unit/engine_world.c tests/unit/engi
 
 server_tests = \
 	tests/unit/test_delivery \
-	tests/unit/test_engine
+	tests/unit/test_engine \
+	tests/unit/test_engine_schedule
 check_PROGRAMS += $(server_tests)
 TESTS += $(server_tests)
 tests_unit_test_delivery_LDADD = src/server/libserver.la $(libs_unit)
 tests_unit_test_engine_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
+tests_unit_test_engine_schedule_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
