@@ -40,6 +40,9 @@ sq_checkpoint_start(struct sq_checkpoint *checkpoint, const char *path, const ch
 	enum chat_err err;
 	int rc;
 
+	/* What is congested has to be mended. */
+	if (checkpoint->limit_bytes > checkpoint->congested_bytes)
+		checkpoint->limit_bytes = checkpoint->congested_bytes;
 	checkpoint->next_bytes = checkpoint->limit_bytes;
 	err = sq_conn_open(&checkpoint->conn, path, vfs, SQ_READ_WRITE, CACHE_KIB, checkpoint->error);
 	if (err) {

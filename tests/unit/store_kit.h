@@ -43,7 +43,7 @@ int kit_run(const struct kit_test *tests, size_t count);
 
 /* Closes and opens again. */
 void kit_reopen(struct kit *kit);
-/* Commits what was added, and starts a new batch at the next kit_op(). */
+/* Commits what was added; the next kit_op() begins a new batch, so take memory from the batch after it. */
 void kit_commit(struct kit *kit);
 struct store_op *kit_op(struct kit *kit, enum store_op_type type);
 struct store_reader *kit_reader(struct kit *kit);

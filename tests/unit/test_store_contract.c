@@ -454,6 +454,43 @@ TEST(all_rooms)
 	assert_int_equal(status.entries, 20);
 }
 
+/* More rooms in a turn, and several times over, than any store would remember. */
+TEST(thousands_of_rooms)
+{
+	enum { ROOMS = 2500 };
+	struct kit *kit = *state;
+	struct model_room *rooms = calloc(ROOMS, sizeof(*rooms));
+	struct store_op **ops = calloc(ROOMS * 3, sizeof(struct store_op *));
+	size_t *which = calloc(ROOMS * 3, sizeof(*which));
+	uint64_t seed = 11;
+
+	assert_non_null(rooms);
+	assert_non_null(ops);
+	assert_non_null(which);
+	for (size_t i = 0; i < ROOMS; i++)
+		model_init(&rooms[i], i);
+	for (unsigned turn = 0; turn < 3; turn++) {
+		for (size_t i = 0; i < ROOMS * 3; i++) {
+			which[i] = turn == 0 && i < ROOMS ? i : unit_rand(&seed) % ROOMS;
+			ops[i] = model_append(kit, &rooms[which[i]], 1, &seed);
+		}
+		kit_commit(kit);
+		for (size_t i = 0; i < ROOMS * 3; i++)
+			model_stored(&rooms[which[i]], ops[i]);
+		if (turn == 1)
+			kit_reopen(kit);
+	}
+	struct store_reader *reader = kit_reader(kit);
+	for (size_t i = 0; i < ROOMS; i += 7)
+		model_compare(&rooms[i], reader);
+	store_reader_close(reader);
+	for (size_t i = 0; i < ROOMS; i++)
+		model_fini(&rooms[i]);
+	free(rooms);
+	free(ops);
+	free(which);
+}
+
 /* ---- snapshots ---- */
 
 TEST(readers_see_one_state)
@@ -592,6 +629,7 @@ main(void)
 	    KIT_TEST(ranges_at_the_edges),
 	    KIT_TEST(engine_reads_a_room),
 	    KIT_TEST(all_rooms),
+	    KIT_TEST(thousands_of_rooms),
 	    KIT_TEST(readers_see_one_state),
 	    KIT_TEST(stripping_keeps_numbers_and_hashes),
 	};

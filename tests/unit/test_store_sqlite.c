@@ -1,0 +1,650 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What the SQLite store promises beside the contract: whose file it opens, the size of its log, backup and
+ * check. */
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <sqlite3.h>
+
+#include "store_kit.h"
+
+static char *
+path_in(const char *dir, const char *name)
+{
+	char *path = NULL;
+
+	if (asprintf(&path, "%s/%s", dir, name) < 0)
+		abort();
+	return path;
+}
+
+static void
+write_file(const char *path, const void *data, size_t len)
+{
+	FILE *f = fopen(path, "we");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(data, 1, len, f), len);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void
+run_sql(const char *path, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+}
+
+static struct store *
+open_at(const char *path, const struct store_options *options)
+{
+	struct store *store;
+	char error[STORE_ERROR_BYTES];
+
+	if (store_open(path, options, &store, error))
+		fail_msg("%s", error);
+	return store;
+}
+
+static const struct store_options plain = {0};
+
+/* ---- whose file it is ---- */
+
+/* The file is refused with this error and words, by store_open() and store_check(), and stays as it is. */
+static void
+expect_refused(const char *path, enum chat_err expected, const char *words)
+{
+	const struct store_check_options deep = {.deep = true};
+	char error[STORE_ERROR_BYTES] = "";
+	struct store *store = NULL;
+	struct buf report = {0};
+	size_t len, len_after;
+	uint8_t *before = unit_read_file(path, &len), *after;
+
+	assert_non_null(before);
+	assert_err(store_open(path, &plain, &store, error), expected);
+	assert_null(store);
+	assert_non_null(strstr(error, path));
+	assert_non_null(strstr(error, words));
+	assert_null(strchr(error, '\n'));
+	assert_err(store_check(path, &plain, &deep, &report), expected);
+	assert_ok(buf_append(&report, "", 1));
+	assert_non_null(strstr((const char *)report.data, words));
+	after = unit_read_file(path, &len_after);
+	assert_bytes_equal(BYTES(after, len_after), BYTES(before, len));
+	buf_fini(&report);
+	free(before);
+	free(after);
+}
+
+TEST(other_files_are_refused)
+{
+	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db");
+	uint8_t zeros[8192] = {0};
+
+	write_file(path, "alice:$y$j9T$\n", 14);
+	expect_refused(path, CHAT_ERR_INVALID, "not a database of secure-chat");
+	write_file(path, zeros, sizeof(zeros));
+	expect_refused(path, CHAT_ERR_INVALID, "not a database of secure-chat");
+	assert_int_equal(unlink(path), 0);
+	run_sql(path, "CREATE TABLE t (a); INSERT INTO t VALUES (1)");
+	expect_refused(path, CHAT_ERR_INVALID, "not a database of secure-chat");
+	run_sql(path, "PRAGMA application_id = 77; PRAGMA journal_mode = WAL; INSERT INTO t VALUES (2)");
+	expect_refused(path, CHAT_ERR_INVALID, "not a database of secure-chat");
+	free(path);
+	free(dir);
+}
+
+TEST(newer_version_is_refused)
+{
+	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db");
+	struct store *store = open_at(path, &plain);
+
+	store_close(store);
+	run_sql(path, "PRAGMA user_version = 2");
+	expect_refused(path, CHAT_ERR_NEWER, "newer version");
+	run_sql(path, "PRAGMA user_version = 1");
+	store = open_at(path, &plain);
+	store_close(store);
+	free(path);
+	free(dir);
+}
+
+/* The version is only in the log: the file's own header is not the last word. */
+TEST(newer_version_in_the_log)
+{
+	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db"), *wal = path_in(dir, "chat.db-wal");
+	char *copy = path_in(dir, "copy.db"), *copy_wal = path_in(dir, "copy.db-wal");
+	char error[STORE_ERROR_BYTES] = "";
+	struct store *store = open_at(path, &plain);
+	size_t len, wal_len;
+	uint8_t *data, *wal_data;
+	sqlite3 *db;
+
+	store_close(store);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA user_version = 9", NULL, NULL, NULL), SQLITE_OK);
+	data = unit_read_file(path, &len);
+	wal_data = unit_read_file(wal, &wal_len);
+	assert_true(wal_len > 0);
+	write_file(copy, data, len);
+	write_file(copy_wal, wal_data, wal_len);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	assert_err(store_open(copy, &plain, &store, error), CHAT_ERR_NEWER);
+	free(wal_data);
+	wal_data = unit_read_file(copy_wal, &len);
+	assert_int_equal(len, wal_len); /* not even written back */
+	free(data);
+	free(wal_data);
+	free(path);
+	free(wal);
+	free(copy);
+	free(copy_wal);
+	free(dir);
+}
+
+TEST(files_and_modes)
+{
+	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db"), *wal = path_in(dir, "chat.db-wal");
+	const struct store_check_options deep = {.deep = true};
+	char error[STORE_ERROR_BYTES] = "";
+	struct buf report = {0};
+	struct store *store;
+	struct stat st;
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	assert_err(store_check(path, &plain, &deep, &report), CHAT_ERR_NOT_FOUND);
+	assert_int_equal(stat(path, &st), -1);
+	assert_err(store_open(dir, &plain, &store, error), CHAT_ERR_IO);
+	buf_fini(&report);
+
+	store = open_at(path, &plain);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(stat(wal, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	store_close(store);
+	assert_int_equal(stat(wal, &st), -1); /* written back */
+
+	/* an empty file is as good as none */
+	assert_int_equal(unlink(path), 0);
+	write_file(path, "", 0);
+	store = open_at(path, &plain);
+	store_close(store);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "PRAGMA auto_vacuum", -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(stmt, 0), 2); /* incremental */
+	assert_int_equal(sqlite3_finalize(stmt), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	free(path);
+	free(wal);
+	free(dir);
+}
+
+/* ---- the log's size ---- */
+
+static uint64_t
+size_of(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+TEST(checkpoints_bound_the_log)
+{
+	const struct store_options options = {
+	    .wal_checkpoint_bytes = 256 * 1024, .wal_congested_bytes = 4 * 1024 * 1024};
+	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
+	char *path = path_in(kit.dir, "chat.db"), *wal = path_in(kit.dir, "chat.db-wal");
+	struct store_reader *reader;
+	struct store_room there;
+	struct model_room room;
+	uint64_t seed = 1, largest = 0, written = 0;
+
+	kit.store = open_at(path, &options);
+	reader = kit_reader(&kit);
+	model_init(&room, 1);
+	while (written < 16 * 1024 * 1024) {
+		struct store_op *op = model_append(&kit, &room, 20, &seed);
+
+		kit_commit(&kit);
+		model_stored(&room, op);
+		for (uint32_t i = 0; i < 20; i++)
+			written += op->append.entries[i].wire.len;
+		store_maintain(kit.store);
+		assert_false(store_is_congested(kit.store));
+		if (size_of(wal) > largest)
+			largest = size_of(wal);
+	}
+	assert_true(largest < 4 * 1024 * 1024);
+
+	/* a read that does not end keeps the log from beginning anew: the store says so, and recovers */
+	assert_ok(store_reader_begin(reader));
+	assert_ok(store_reader_room(reader, &room.room_id, &there));
+	for (written = 0; written < 8 * 1024 * 1024 && !store_is_congested(kit.store);) {
+		struct store_op *op = model_append(&kit, &room, 20, &seed);
+
+		kit_commit(&kit);
+		model_stored(&room, op);
+		for (uint32_t i = 0; i < 20; i++)
+			written += op->append.entries[i].wire.len;
+		store_maintain(kit.store);
+	}
+	assert_true(store_is_congested(kit.store));
+	store_reader_end(reader);
+	for (unsigned i = 0; store_is_congested(kit.store); i++) {
+		assert_true(i < 1000000);
+		store_maintain(kit.store);
+		(void)sched_yield();
+	}
+	for (unsigned i = 0; i < 3; i++) {
+		struct store_op *op = model_append(&kit, &room, 20, &seed);
+
+		kit_commit(&kit);
+		model_stored(&room, op);
+	}
+	assert_false(store_is_congested(kit.store));
+	model_compare(&room, reader);
+	store_reader_close(reader);
+	store_close(kit.store);
+	store_batch_free(kit.batch);
+	model_fini(&room);
+	free(path);
+	free(wal);
+	free(kit.dir);
+}
+
+TEST(log_left_by_a_crash_counts)
+{
+	const struct store_options options = {.wal_congested_bytes = 64 * 1024};
+	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
+	char *path = path_in(kit.dir, "chat.db"), *copy = path_in(kit.dir, "copy.db");
+	char *wal = path_in(kit.dir, "chat.db-wal"), *copy_wal = path_in(kit.dir, "copy.db-wal");
+	size_t len, wal_len;
+	uint8_t *data, *wal_data;
+	uint64_t seed = 2;
+	struct model_room room;
+	struct store_reader *reader;
+	struct store_op *op;
+
+	kit.store = open_at(path, &plain);
+	model_init(&room, 1);
+	op = model_append(&kit, &room, 400, &seed);
+	kit_commit(&kit);
+	model_stored(&room, op);
+	/* the files as a crash would leave them */
+	data = unit_read_file(path, &len);
+	wal_data = unit_read_file(wal, &wal_len);
+	write_file(copy, data, len);
+	write_file(copy_wal, wal_data, wal_len);
+	store_close(kit.store);
+	kit.store = open_at(copy, &options);
+	assert_true(store_is_congested(kit.store));
+	reader = kit_reader(&kit);
+	model_compare(&room, reader);
+	for (unsigned i = 0; store_is_congested(kit.store); i++) {
+		assert_true(i < 1000000);
+		store_maintain(kit.store);
+		(void)sched_yield();
+	}
+	model_compare(&room, reader);
+	store_reader_close(reader);
+	store_close(kit.store);
+	store_batch_free(kit.batch);
+	model_fini(&room);
+	free(data);
+	free(wal_data);
+	free(path);
+	free(copy);
+	free(wal);
+	free(copy_wal);
+	free(kit.dir);
+}
+
+TEST(stripping_gives_space_back)
+{
+	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
+	char *path = path_in(kit.dir, "chat.db");
+	struct store_status full, stripped, vacuumed;
+	struct model_room rooms[10];
+	uint64_t seed = 3, left = 1;
+	unsigned steps = 0;
+
+	kit.store = open_at(path, &plain);
+	for (size_t i = 0; i < ARRAY_LEN(rooms); i++)
+		model_init(&rooms[i], i);
+	for (unsigned turn = 0; turn < 40; turn++) {
+		for (size_t i = 0; i < ARRAY_LEN(rooms); i++)
+			(void)model_append(&kit, &rooms[i], 4, &seed);
+		kit_commit(&kit);
+	}
+	assert_ok(store_status(kit.store, &full));
+	for (size_t i = 0; i < ARRAY_LEN(rooms); i++)
+		kit_op(&kit, STORE_STRIP)->strip = (struct store_strip){rooms[i].room_id, UINT64_MAX, 100000};
+	kit_commit(&kit);
+	assert_ok(store_status(kit.store, &stripped));
+	assert_true(stripped.free_bytes > full.database_bytes / 2);
+	for (; left > 0; steps++) {
+		uint64_t before = left;
+
+		assert_ok(store_vacuum_step(kit.store, 50, &left));
+		assert_true(steps == 0 || left + 50 >= before);
+	}
+	assert_true(steps > 3);
+	assert_ok(store_status(kit.store, &vacuumed));
+	assert_int_equal(vacuumed.free_bytes, 0);
+	assert_true(vacuumed.database_bytes < full.database_bytes / 2);
+	for (size_t i = 0; i < ARRAY_LEN(rooms); i++)
+		model_fini(&rooms[i]);
+	store_close(kit.store);
+	store_batch_free(kit.batch);
+	free(path);
+	free(kit.dir);
+}
+
+/* ---- backup ---- */
+
+struct backups {
+	struct store_reader *reader;
+	const char *path;
+	_Atomic unsigned done;
+	_Atomic bool stop;
+};
+
+#define PAIR 2
+
+/* A backup that was just made: sound, and both rooms as long as each other, for they are written together. */
+static void
+check_backup(const char *path, uint64_t *last_seq)
+{
+	const struct store_check_options deep = {.deep = true};
+	struct buf report = {0};
+	struct store *store;
+	uint64_t seq[PAIR];
+
+	if (store_check(path, &plain, &deep, &report))
+		fail_msg("%.*s", (int)report.len, (const char *)report.data);
+	buf_fini(&report);
+	store = open_at(path, &plain);
+	for (size_t i = 0; i < PAIR; i++) {
+		struct digest room_id = kit_digest("room", i);
+		struct store_room there;
+
+		assert_ok(store_room_by_id(store, &room_id, &there));
+		seq[i] = there.head.seq;
+	}
+	assert_int_equal(seq[0], seq[1]);
+	assert_true(seq[0] >= *last_seq);
+	*last_seq = seq[0];
+	store_close(store);
+}
+
+static void *
+make_backups(void *arg)
+{
+	struct backups *b = arg;
+
+	while (!b->stop) {
+		if (store_reader_backup(b->reader, b->path))
+			break;
+		b->done++;
+	}
+	return NULL;
+}
+
+TEST(backup_while_writing)
+{
+	const struct store_options options = {.wal_checkpoint_bytes = 256 * 1024};
+	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
+	char *path = path_in(kit.dir, "chat.db"), *backup = path_in(kit.dir, "backup.db"), *copy;
+	struct backups b = {.path = backup};
+	struct model_room rooms[PAIR];
+	uint64_t seed = 4, last_seq = 0;
+	struct stat st;
+	pthread_t thread;
+
+	kit.store = open_at(path, &options);
+	b.reader = kit_reader(&kit);
+	for (size_t i = 0; i < PAIR; i++)
+		model_init(&rooms[i], i);
+	for (size_t i = 0; i < PAIR; i++)
+		(void)model_append(&kit, &rooms[i], 500, &seed);
+	kit_commit(&kit);
+	assert_int_equal(pthread_create(&thread, NULL, make_backups, &b), 0);
+	while (b.done < 10) {
+		for (size_t i = 0; i < PAIR; i++)
+			(void)model_append(&kit, &rooms[i], 2, &seed);
+		kit_commit(&kit);
+		store_maintain(kit.store);
+	}
+	b.stop = true;
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_int_equal(stat(backup, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	check_backup(backup, &last_seq);
+	assert_true(last_seq > 500);
+
+	/* the last state, over the older backup; it goes on from there */
+	assert_ok(store_reader_backup(b.reader, backup));
+	last_seq = rooms[0].head.seq;
+	check_backup(backup, &last_seq);
+	assert_int_equal(last_seq, rooms[0].head.seq);
+	store_reader_close(b.reader);
+	struct realm realm = *store_realm(kit.store);
+	store_close(kit.store);
+	kit.store = open_at(backup, &options);
+	assert_true(realm_equal(&realm, store_realm(kit.store)));
+	struct store_op *op = model_append(&kit, &rooms[0], 3, &seed);
+	kit_commit(&kit);
+	rooms[0].room_no = op->result.room_no;
+	model_stored(&rooms[0], op);
+	b.reader = kit_reader(&kit);
+	model_compare(&rooms[0], b.reader);
+
+	/* where it cannot be written nothing is left */
+	copy = path_in(kit.dir, "no/such/dir.db");
+	assert_err(store_reader_backup(b.reader, copy), CHAT_ERR_IO);
+	assert_non_null(strstr(store_reader_error(b.reader), "no/such"));
+	store_reader_close(b.reader);
+	store_close(kit.store);
+	store_batch_free(kit.batch);
+	for (size_t i = 0; i < PAIR; i++)
+		model_fini(&rooms[i]);
+	free(copy);
+	free(path);
+	free(backup);
+	free(kit.dir);
+}
+
+/* ---- damage ---- */
+
+/* For a message's hash, which the store cannot compute. */
+static bool
+wire_fill_is_even(void *ctx, const struct store_entry *entry)
+{
+	(void)ctx;
+	/* model_append() fills the wire with one byte behind a number of 8 */
+	for (size_t i = 9; i < entry->wire.len; i++) {
+		if (entry->wire.data[i] != entry->wire.data[8])
+			return false;
+	}
+	return true;
+}
+
+/* A database of a few rooms, closed: its bytes. */
+static uint8_t *
+sound_database(const char *path, struct model_room *room, size_t *ret_len)
+{
+	struct kit kit = {.batch = store_batch_new(), .store = open_at(path, &plain)};
+	uint64_t seed = 5;
+	struct store_op *op;
+
+	model_init(room, 1);
+	op = model_append(&kit, room, 300, &seed);
+	kit_commit(&kit);
+	model_stored(room, op);
+	store_close(kit.store);
+	store_batch_free(kit.batch);
+	return unit_read_file(path, ret_len);
+}
+
+static enum chat_err
+check_bytes(const char *path, const uint8_t *data, size_t len, bool is_deep, struct buf *report)
+{
+	const struct store_check_options deep = {.deep = true, .entry_good = wire_fill_is_even};
+	const struct store_check_options quick = {0};
+	struct buf lines = {0};
+	size_t len_after;
+	uint8_t *after;
+	enum chat_err err;
+
+	write_file(path, data, len);
+	err = store_check(path, &plain, is_deep ? &deep : &quick, report ? report : &lines);
+	after = unit_read_file(path, &len_after);
+	assert_bytes_equal(BYTES(after, len_after), BYTES(data, len));
+	free(after);
+	buf_fini(&lines);
+	return err;
+}
+
+static uint8_t *
+find(uint8_t *data, size_t len, struct bytes what)
+{
+	uint8_t *p = memmem(data, len, what.data, what.len);
+
+	assert_non_null(p);
+	return p;
+}
+
+TEST(damage_is_found)
+{
+	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db"), *copy = path_in(dir, "copy.db");
+	struct model_room room;
+	struct buf report = {0};
+	size_t len;
+	uint8_t *data = sound_database(path, &room, &len), *p;
+	unsigned found = 0;
+
+	assert_ok(check_bytes(copy, data, len, false, NULL));
+	assert_ok(check_bytes(copy, data, len, true, NULL));
+
+	/* a page overwritten, each page in turn but the first and those that hold only the middle of a long
+	 * entry */
+	for (size_t page = 1; page < len / 4096; page++) {
+		uint8_t saved[4096];
+
+		memcpy(saved, data + page * 4096, 4096);
+		memset(data + page * 4096, 0xa5, 4096);
+		found += check_bytes(copy, data, len, true, NULL) == CHAT_ERR_CORRUPT;
+		memcpy(data + page * 4096, saved, 4096);
+	}
+	assert_int_equal(found, len / 4096 - 1);
+
+	/* one bit of a hash, of a message's bytes: the pages are sound, only the deep check sees it */
+	p = find(data, len, digest_bytes(&room.entries[99].entry_hash));
+	*p ^= 1;
+	assert_ok(check_bytes(copy, data, len, false, NULL));
+	assert_err(check_bytes(copy, data, len, true, &report), CHAT_ERR_CORRUPT);
+	assert_ok(buf_append(&report, "", 1));
+	assert_non_null(strstr((const char *)report.data, "entry 100 of room 1"));
+	*p ^= 1;
+	buf_clear(&report);
+	p = find(data, len, BYTES(room.entries[149].wire, 100));
+	p[50] ^= 1;
+	assert_ok(check_bytes(copy, data, len, false, NULL));
+	assert_err(check_bytes(copy, data, len, true, &report), CHAT_ERR_CORRUPT);
+	assert_ok(buf_append(&report, "", 1));
+	assert_non_null(strstr((const char *)report.data, "entry 150 of room 1"));
+	p[50] ^= 1;
+
+	/* cut short */
+	assert_err(check_bytes(copy, data, len / 2, false, NULL), CHAT_ERR_CORRUPT);
+	buf_fini(&report);
+	free(data);
+	model_fini(&room);
+	free(path);
+	free(copy);
+	free(dir);
+}
+
+static bool
+take_seq(void *ctx, const struct store_entry *entry)
+{
+	*(uint64_t *)ctx = entry->seq;
+	return true;
+}
+
+/* Damage in one room is that room's: the others are served, and the engine is told what it is. */
+TEST(damage_is_an_error_not_a_crash)
+{
+	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db"), *copy = path_in(dir, "copy.db");
+	struct model_room room;
+	size_t len, damaged = 0;
+	uint8_t *data = sound_database(path, &room, &len);
+
+	for (size_t page = 1; page < len / 4096; page++) {
+		struct store *store;
+		struct store_reader *reader;
+		char error[STORE_ERROR_BYTES];
+		uint8_t saved[4096];
+		enum chat_err err;
+		uint64_t last;
+
+		memcpy(saved, data + page * 4096, 4096);
+		memset(data + page * 4096, (int)(page * 37), 4096);
+		write_file(copy, data, len);
+		memcpy(data + page * 4096, saved, 4096);
+		err = store_open(copy, &plain, &store, error);
+		if (err) {
+			assert_err(err, CHAT_ERR_CORRUPT);
+			damaged++;
+			continue;
+		}
+		assert_ok(store_reader_open(store, &reader));
+		err = store_reader_range(reader, room.room_no, 1, UINT64_MAX, take_seq, &last);
+		if (err) {
+			assert_err(err, CHAT_ERR_CORRUPT);
+			assert_true(strlen(store_reader_error(reader)) > 0);
+			damaged++;
+		}
+		store_reader_close(reader);
+		store_close(store);
+	}
+	assert_true(damaged > len / 4096 / 3);
+	free(data);
+	model_fini(&room);
+	free(path);
+	free(copy);
+	free(dir);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(other_files_are_refused),
+	    cmocka_unit_test(newer_version_is_refused),
+	    cmocka_unit_test(newer_version_in_the_log),
+	    cmocka_unit_test(files_and_modes),
+	    cmocka_unit_test(checkpoints_bound_the_log),
+	    cmocka_unit_test(log_left_by_a_crash_counts),
+	    cmocka_unit_test(stripping_gives_space_back),
+	    cmocka_unit_test(backup_while_writing),
+	    cmocka_unit_test(damage_is_found),
+	    cmocka_unit_test(damage_is_an_error_not_a_crash),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
