@@ -19,7 +19,7 @@ store: base crypto proto group
 server: base crypto proto group tls net accounts store
 libchat: base crypto proto group tls
 client: base
-tools: base accounts
+tools: base accounts tls
 '
 
 # pattern of a system header: the only layers that may include it

@@ -72,6 +72,13 @@ enum chat_err passwd_table_parse(struct bytes text, const char *path, struct pas
 enum chat_err
 passwd_table_load(const char *path, struct passwd_table **ret_table, struct passwd_why *ret_why) MUST_USE;
 
+/*
+ * The same for the tools of an administrator: root may read a file that belongs to another user (of the
+ * service).
+ */
+enum chat_err passwd_table_load_as_admin(
+    const char *path, struct passwd_table **ret_table, struct passwd_why *ret_why) MUST_USE;
+
 struct passwd_table *passwd_table_ref(struct passwd_table *table); /* returns table */
 void passwd_table_unref(struct passwd_table *table);               /* NULL is fine */
 

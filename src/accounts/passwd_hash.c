@@ -181,24 +181,47 @@ passwd_verdict_name(enum passwd_verdict verdict)
  */
 static const struct scheme {
 	const char *prefix;
+	const char *name; /* crypt(5) */
 	unsigned dollars_min;
 	size_t total_len; /* 0: see last_len */
 	size_t last_len;  /* of the part behind the last '$' */
 } schemes[] = {
-    {"$y$", 4, 0, 43},
-    {"$gy$", 4, 0, 43},
-    {"$7$", 3, 0, 43},
-    {"$2a$", 3, 60, 0},
-    {"$2b$", 3, 60, 0},
-    {"$2x$", 3, 60, 0},
-    {"$2y$", 3, 60, 0},
-    {"$6$", 3, 0, 86},
-    {"$5$", 3, 0, 43},
-    {"$sha1$", 4, 0, 28},
-    {"$md5", 3, 0, 22},
-    {"$1$", 3, 0, 22},
-    {"$3$", 3, 0, 32},
+    {"$y$", "yescrypt", 4, 0, 43},
+    {"$gy$", "gost-yescrypt", 4, 0, 43},
+    {"$7$", "scrypt", 3, 0, 43},
+    {"$2a$", "bcrypt", 3, 60, 0},
+    {"$2b$", "bcrypt", 3, 60, 0},
+    {"$2x$", "bcrypt", 3, 60, 0},
+    {"$2y$", "bcrypt", 3, 60, 0},
+    {"$6$", "sha512crypt", 3, 0, 86},
+    {"$5$", "sha256crypt", 3, 0, 43},
+    {"$sha1$", "sha1crypt", 4, 0, 28},
+    {"$md5", "SunMD5", 3, 0, 22},
+    {"$1$", "md5crypt", 3, 0, 22},
+    {"$3$", "NT", 3, 0, 32},
 };
+
+static const struct scheme *
+find_scheme(const char *hash)
+{
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		if (strncmp(hash, schemes[i].prefix, strlen(schemes[i].prefix)) == 0)
+			return &schemes[i];
+	}
+	return NULL;
+}
+
+const char *
+passwd_hash_scheme(const char *hash)
+{
+	const struct scheme *scheme = find_scheme(hash);
+
+	if (hash[0] == '_')
+		return "bsdicrypt";
+	if (hash[0] != '$')
+		return strlen(hash) == 13 ? "descrypt" : "bigcrypt";
+	return scheme != NULL ? scheme->name : "other";
+}
 
 static bool
 whole(const char *hash)
@@ -209,18 +232,17 @@ whole(const char *hash)
 		return len == 20; /* BSDi's extended DES */
 	if (hash[0] != '$')
 		return len >= 13 && (len - 13) % 11 == 0; /* DES; bigcrypt adds 11 for every 8 characters */
-	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-		const struct scheme *s = &schemes[i];
-		unsigned dollars = 0;
-		if (strncmp(hash, s->prefix, strlen(s->prefix)) != 0)
-			continue;
-		for (const char *p = hash; *p != '\0'; p++)
-			dollars += *p == '$';
-		return dollars >= s->dollars_min &&
-		       (s->total_len != 0 ? len == s->total_len
-					  : strlen(strrchr(hash, '$') + 1) == s->last_len);
-	}
-	return true;
+
+	const struct scheme *scheme = find_scheme(hash);
+	if (scheme == NULL)
+		return true;
+	unsigned dollars = 0;
+	for (const char *p = hash; *p != '\0'; p++)
+		dollars += *p == '$';
+	if (dollars < scheme->dollars_min)
+		return false;
+	return scheme->total_len != 0 ? len == scheme->total_len
+				      : strlen(strrchr(hash, '$') + 1) == scheme->last_len;
 }
 
 const char *

@@ -72,4 +72,8 @@ const char *passwd_verdict_name(enum passwd_verdict verdict);
  */
 const char *passwd_hash_field_fault(const char *hash);
 
+/* The name of the scheme as in crypt(5), "yescrypt"; "other" for one that came after this was written. Static
+ * storage. */
+const char *passwd_hash_scheme(const char *hash);
+
 #endif

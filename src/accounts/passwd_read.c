@@ -83,14 +83,14 @@ passwd_read_all(int fd, const char *path, struct buf *text, struct passwd_why *r
 	}
 }
 
-enum chat_err
-passwd_table_load(const char *path, struct passwd_table **ret_table, struct passwd_why *ret_why)
+static enum chat_err
+load(const char *path, unsigned flags, struct passwd_table **ret_table, struct passwd_why *ret_why)
 {
 	struct buf text = {0};
 	struct stat st;
 	int fd = -1;
 
-	enum chat_err err = passwd_open(path, 0, &fd, &st, ret_why);
+	enum chat_err err = passwd_open(path, flags, &fd, &st, ret_why);
 	if (err != CHAT_OK)
 		return err;
 	err = passwd_read_all(fd, path, &text, ret_why);
@@ -99,4 +99,16 @@ passwd_table_load(const char *path, struct passwd_table **ret_table, struct pass
 	buf_fini_secret(&text);
 	close(fd);
 	return err;
+}
+
+enum chat_err
+passwd_table_load(const char *path, struct passwd_table **ret_table, struct passwd_why *ret_why)
+{
+	return load(path, 0, ret_table, ret_why);
+}
+
+enum chat_err
+passwd_table_load_as_admin(const char *path, struct passwd_table **ret_table, struct passwd_why *ret_why)
+{
+	return load(path, PASSWD_READ_ROOT_ANY_OWNER, ret_table, ret_why);
 }

@@ -1,1 +1,4 @@
-# src/tools/chat-passwd and src/tools/chatctl, both in sbin_PROGRAMS.
+# chat-passwd and chatctl, both in sbin_PROGRAMS.
+sbin_PROGRAMS += src/tools/chat-passwd
+src_tools_chat_passwd_SOURCES = src/tools/chat_passwd.c src/tools/ask_password.c src/tools/ask_password.h
+src_tools_chat_passwd_LDADD = src/accounts/libaccounts.la $(libs_tls)

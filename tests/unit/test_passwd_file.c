@@ -313,6 +313,14 @@ TEST(owners)
 	write_file(path, "alice:" HASH "\n", 0600);
 	assert_int_equal(chown(path, 54321, (gid_t)-1), 0);
 	check_load(path, CHAT_ERR_PERMISSION, "; as root, type: chown 0 ");
+
+	struct passwd_table *table = NULL;
+	struct passwd_why why;
+	assert_ok(passwd_table_load_as_admin(path, &table, &why));
+	passwd_table_unref(table);
+	table = NULL;
+	assert_int_equal(chmod(path, 0604), 0);
+	assert_err(passwd_table_load_as_admin(path, &table, &why), CHAT_ERR_PERMISSION);
 	free(dir);
 }
 

@@ -249,6 +249,17 @@ TEST(field_faults)
 	assert_non_null(strstr(passwd_hash_field_fault(longest), "too long"));
 }
 
+TEST(scheme_names)
+{
+	assert_string_equal(passwd_hash_scheme("$y$j9T$IdJ8r6SIaqOB6Nt63BEwl0$x"), "yescrypt");
+	assert_string_equal(passwd_hash_scheme("$gy$j9T$IdJ8r6SIaqOB6Nt63BEwl0$x"), "gost-yescrypt");
+	assert_string_equal(passwd_hash_scheme("$2b$05$"), "bcrypt");
+	assert_string_equal(passwd_hash_scheme("$6$salt$x"), "sha512crypt");
+	assert_string_equal(passwd_hash_scheme("_J9..v/ttEusW8VMjQqI"), "bsdicrypt");
+	assert_string_equal(passwd_hash_scheme("IpfJRRlgBPGWs"), "descrypt");
+	assert_string_equal(passwd_hash_scheme("$new$salt$x"), "other");
+}
+
 TEST(password_rule)
 {
 	char longest[PASSWD_PASSWORD_MAX_BYTES + 1];
@@ -285,6 +296,7 @@ main(void)
 	    cmocka_unit_test(known_hashes),
 	    cmocka_unit_test(every_scheme),
 	    cmocka_unit_test(field_faults),
+	    cmocka_unit_test(scheme_names),
 	    cmocka_unit_test(password_rule),
 	};
 
