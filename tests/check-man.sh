@@ -10,8 +10,8 @@ pages=$(find man -name '*.[1-9]' | LC_ALL=C sort)
 n=0
 for page in $pages; do
 	n=$((n + 1))
-	# A page refers to others of this project that are not installed yet.
-	out=$("$MANDOC" -Tlint -Wstyle "$page" 2>&1 | grep -v 'referenced manual not found')
+	# A page refers to others of this project that are not installed yet; and an old index is the machine's.
+	out=$("$MANDOC" -Tlint -Wstyle "$page" 2>&1 | grep -v -e 'referenced manual not found' -e 'outdated mandoc.db')
 	if [ -z "$out" ]; then
 		echo "ok $n - $page"
 	else

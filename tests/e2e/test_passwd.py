@@ -410,6 +410,21 @@ def wrong_usage(t):
 
 
 @test
+def the_manual_is_right(t):
+    def page(name):
+        return t.text(os.path.join(TOP, "man", name))
+    example = match(r"(?s)\n\.Sh EXAMPLES\n\.Bd [^\n]*\n(.*?)\n\.Ed\n", page("chat-passwd.5")).group(1)
+    t.put(example + "\n")
+    eq(t.on("list")[0], "alice  active  yescrypt\nbob    locked  md5crypt\n")
+    t.on("verify", "alice", stdin="pw\n")
+    out, _ = t.run("--help")
+    for option in re.findall(r"--([a-z-]+)", out):
+        match(rf"\bFl -{option}\b", page("chat-passwd.1"))
+    for command in re.findall(r"(?m)^  ([a-z]+) ", out):
+        match(rf"(?m)^\.It Cm {command}\b", page("chat-passwd.1"))
+
+
+@test
 def output_that_cannot_be_written(t):
     t.put(f"alice:{DES}\n")
     if not os.path.exists("/dev/full"):
