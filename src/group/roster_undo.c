@@ -103,10 +103,10 @@ take_back_member(struct roster_member *member, const struct roster_member *was)
 	struct roster_member now = *member;
 
 	*member = *was;
-	/* The arrays may have moved since, and the card has a record of its own. */
+	/* The array may have moved since.  (Cards are no matter: what was put in place of one is gone
+	 * already.) */
 	member->stays = now.stays;
 	member->stay_cap = now.stay_cap;
-	member->card = now.card;
 	/* Of the stays kept, only the last can have changed: it was ended. */
 	if (member->state != MEMBER_OUT)
 		member->stays[member->stay_count - 1].to_seq = ROSTER_OPEN_END;

@@ -78,6 +78,10 @@ static const enum event_type all_types[] = {EVENT_CREATE, EVENT_INVITE, EVENT_JO
 
 TEST(what_was_built_is_read)
 {
+	struct buf into = {0};
+	struct event again;
+	struct digest hash;
+
 	for (size_t i = 0; i < ARRAY_LEN(all_types); i++) {
 		struct event draft = kit_event(room, all_types[i], &alice, &erin);
 		struct built built;
@@ -95,7 +99,12 @@ TEST(what_was_built_is_read)
 		assert_false(event_signatures_good(&built.event, bob.identity.sign.pk));
 		assert_string_not_equal(event_type_name(all_types[i]), "unknown");
 		built_fini(&built);
+		assert_ok(event_build(&draft, &alice.identity.sign, &into, &hash));
+		assert_ok(event_decode(buf_bytes(&into), &again));
+		assert_true(digest_equal(&again.event_hash, &hash));
+		buf_clear(&into);
 	}
+	buf_fini(&into);
 	assert_string_equal(event_type_name((enum event_type)11), "unknown");
 }
 

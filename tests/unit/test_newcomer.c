@@ -328,10 +328,38 @@ TEST(nothing_at_all)
 	assert_err(newcomer_check(NULL, 0, BYTES_EMPTY, NULL, 0, &head), CHAT_ERR_BAD_PREFIX);
 	assert_err(newcomer_check(n.events, n.event_count, BYTES(n.preimage, n.preimage_len), NULL, 0, &head),
 	    CHAT_ERR_BAD_PREFIX);
+	/* A create that is not the first entry: all else stands behind what was seen, and moves with it. */
+	n.events[0].seq = 2;
+	n.events[1].seq = 3;
+	assert_err(check(&n, &head), CHAT_ERR_BAD_PREFIX);
+	n.events[0].seq = 1;
+	assert_ok(check(&n, &head)); /* places that far back are the server's word */
+	n.events[1].seq = 2;
 	/* An invitation that claims to have seen itself. */
 	n.events[n.event_count - 1].seq = LOG_LEN;
 	n.stub_count = 0;
 	assert_err(check(&n, &head), CHAT_ERR_BAD_PREFIX);
+}
+
+/* The same event under another signature is another entry. */
+TEST(another_signature)
+{
+	for (uint64_t seen = 0; seen <= LOG_LEN; seen++) {
+		struct newcomer n;
+		struct log_head head;
+
+		invite_having_seen(seen, &n);
+		for (size_t i = 0; i < n.event_count; i++) {
+			struct event other = *n.events[i].event;
+			struct newcomer with = n;
+
+			other.sig[0] ^= 1;
+			with.events[i].event = &other;
+			/* Further back only its hash counts; who reads the events verifies them anyway. */
+			assert_err(
+			    check(&with, &head), n.events[i].seq >= seen ? CHAT_ERR_BAD_PREFIX : CHAT_OK);
+		}
+	}
 }
 
 /* To the peer of a direct room the create is the invitation. */
@@ -361,6 +389,7 @@ main(void)
 	    cmocka_unit_test(another_preimage),
 	    cmocka_unit_test(another_stub),
 	    cmocka_unit_test(another_event),
+	    cmocka_unit_test(another_signature),
 	    cmocka_unit_test(nothing_at_all),
 	    cmocka_unit_test(direct_room),
 	};

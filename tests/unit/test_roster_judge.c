@@ -152,6 +152,8 @@ TEST(create)
 	assert_int_equal(roster_state(other)->history_policy, HISTORY_ALL);
 	assert_true(roster_needs_rekey(other));
 	assert_true(change.member_new && change.member == change.actor && change.peer == NULL);
+	assert_ok(kit_do(other, EVENT_INVITE, &alice, &bob));
+	assert_null(roster_peer(other, person_id(&alice))); /* two in a group are no pair */
 	assert_int_equal(change.old_state, MEMBER_OUT);
 	assert_int_equal(change.old_role, ROLE_MEMBER);
 	assert_int_equal(change.new_state, MEMBER_JOINED);
@@ -402,6 +404,8 @@ TEST(direct_room)
 	assert_ptr_equal(roster_peer(room, person_id(&bob)), the(&alice));
 	assert_null(roster_peer(room, person_id(&carol)));
 	assert_null(roster_peer(group, person_id(&alice)));
+	assert_string_equal(the(&bob)->account.s, "bob");
+	assert_memory_equal(the(&bob)->ed_pk, bob.identity.sign.pk, ED25519_PK_BYTES);
 	assert_int_equal(the(&bob)->owner_since, 1);
 	assert_ptr_equal(roster_next_reader(room, NULL), the(&alice));
 	refused(EVENT_INVITE, &alice, &carol);
@@ -562,6 +566,8 @@ rewrap(const struct person *wrapper, const struct person *recipient, uint64_t ep
 	rewrap_build(&wrapper->identity.sign, &draft, wire);
 	wire[REWRAP_BYTES - 1] ^= spoil;
 	assert_ok(rewrap_decode(BYTES_ARRAY(wire), &draft));
+	assert_err(roster_judge_rewrap(room, &draft, poster != NULL ? person_id(poster) : NULL, &refusal),
+	    roster_judge_rewrap(room, &draft, poster != NULL ? person_id(poster) : NULL, NULL));
 	err = roster_judge_rewrap(room, &draft, poster != NULL ? person_id(poster) : NULL, &refusal);
 	if (err == CHAT_ERR_CONFLICT)
 		assert_true(digest_equal(&refusal.current, &the(recipient)->card_hash));

@@ -89,17 +89,20 @@ list_has(const json_t *list, const char *name)
 }
 
 static void
-check_member(const struct life *l, const struct roster *r, const char *name, const json_t *want)
+check_member(struct life *l, const struct roster *r, const char *name, const json_t *want)
 {
 	static const char *const states[] = {"out", "invited", "joined"};
 	struct digest id = id_of(l, name);
 	const struct roster_member *m = roster_member(r, &id);
 	const json_t *place = vec_array(want, "place");
+	const json_t *person = json_object_get(vec_object(l->room, "people"), name);
 
 	if (m == NULL)
 		fail_msg(WHERE "no member %s", where(l), name);
 	if (!vec_is(want, "state", states[m->state]))
 		fail_msg(WHERE "%s is %s", where(l), name, states[m->state]);
+	assert_bytes_equal(account_bytes(&m->account), vec_str_bytes(person, "account"));
+	assert_bytes_equal(BYTES_ARRAY(m->ed_pk), vec_hex(&l->v, person, "ed_pk"));
 	check_number(l, "role", m->role, vec_u64(want, "role"));
 	check_number(l, "owner_since", m->owner_since, vec_u64(want, "owner_since"));
 	check_number(l, "place", m->place_seq, (uint64_t)json_integer_value(json_array_get(place, 0)));
@@ -175,7 +178,7 @@ check_counters(const struct life *l, const struct roster *r)
 }
 
 static void
-check_state(const struct life *l, const struct roster *r)
+check_state(struct life *l, const struct roster *r)
 {
 	const struct roster_state *s = roster_state(r);
 	const char *name;
