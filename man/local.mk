@@ -1,2 +1,3 @@
 # Manual pages: dist_man_MANS += man/chat-server.8 ...
 dist_man_MANS += man/chat-passwd.1 man/chat-passwd.5
+dist_man_MANS += man/chat-security.7
