@@ -1,3 +1,4 @@
 # Manual pages: dist_man_MANS += man/chat-server.8 ...
+dist_man_MANS += man/chat-server.conf.5
 dist_man_MANS += man/chat-passwd.1 man/chat-passwd.5
 dist_man_MANS += man/chat-security.7

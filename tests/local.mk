@@ -136,3 +136,14 @@ proto_users = $(src_proto_libproto_la_OBJECTS) $(src_group_libgroup_la_OBJECTS) 
 	$(src_client_chat_client_OBJECTS) $(src_tools_chatctl_OBJECTS) \
 	$(patsubst %$(EXEEXT),%.$(OBJEXT),$(check_PROGRAMS) $(bench_programs) $(fuzz_programs))
 $(proto_users): | $(BUILT_SOURCES)
+
+# The documents that come from the table of options.
+TESTS += tests/check-options.sh
+EXTRA_DIST += tests/check-options.sh
+tests/check-options.log: src/server/options-doc
+.PHONY: update-options check-options
+update-options: src/server/options-doc
+	abs_top_srcdir='$(abs_top_srcdir)' abs_top_builddir='$(abs_top_builddir)' \
+		$(SHELL) $(srcdir)/tests/check-options.sh --update
+check-options: src/server/options-doc
+	+$(call run_tests,tests/check-options.sh)

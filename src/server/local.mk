@@ -3,14 +3,21 @@ noinst_LTLIBRARIES += src/server/libserver.la
 src_server_libserver_la_SOURCES = \
 	src/server/audit.c src/server/audit.h \
 	src/server/command.c src/server/command.h \
+	src/server/config.c src/server/config.h \
 	src/server/conn_ref.h \
 	src/server/delivery.c src/server/delivery.h \
 	src/server/engine.c src/server/engine.h src/server/engine_impl.h \
 	src/server/engine_account.c src/server/engine_announce.c \
 	src/server/engine_post.c src/server/engine_room.c src/server/engine_status.c \
 	src/server/frame_ref.c src/server/frame_ref.h \
+	src/server/options.c src/server/options.h src/server/options_file.c src/server/options_table.c \
 	src/server/outcome.c src/server/outcome.h \
 	src/server/server.h \
 	src/server/server_limits.c src/server/server_limits.h \
 	src/server/view.c src/server/view.h \
 	src/server/wrap_list.c src/server/wrap_list.h
+
+# Writes the example file and the list of the manual page from the table of options; tests/check-options.sh.
+check_PROGRAMS += src/server/options-doc
+src_server_options_doc_SOURCES = src/server/options_doc.c
+src_server_options_doc_LDADD = $(libs_server)

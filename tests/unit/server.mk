@@ -11,3 +11,14 @@ TESTS += $(server_tests)
 tests_unit_test_delivery_LDADD = src/server/libserver.la $(libs_unit)
 tests_unit_test_engine_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_engine_schedule_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
+
+# Options and configuration.
+config_tests = \
+	tests/unit/test_config \
+	tests/unit/test_options
+check_PROGRAMS += $(config_tests)
+TESTS += $(config_tests)
+tests_unit_test_config_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_config_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
+tests_unit_test_options_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_options_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
