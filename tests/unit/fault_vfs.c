@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <stdatomic.h>
-#include <stddef.h>
 #include <string.h>
 
 #include <sqlite3.h>
@@ -18,8 +17,7 @@ static _Atomic uint64_t syncs;
 
 struct fault_file {
 	sqlite3_file file;
-	/* the real one is behind this, base->szOsFile bytes */
-	_Alignas(max_align_t) unsigned char real[];
+	uint64_t real[]; /* the real one's memory; SQLite aligns to 8 bytes */
 };
 
 static sqlite3_file *

@@ -11,6 +11,7 @@ store_tests = \
 	tests/unit/test_store_walk
 check_PROGRAMS += $(store_tests)
 TESTS += $(store_tests)
+threads_tests += tests/unit/test_store_sqlite
 store_ldadd = tests/unit/libstorekit.la $(libs_store) $(libs_unit)
 tests_unit_test_store_contract_LDADD = $(store_ldadd)
 tests_unit_test_store_faults_SOURCES = tests/unit/test_store_faults.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h

@@ -202,62 +202,108 @@ size_of(const char *path)
 	return stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
-TEST(checkpoints_bound_the_log)
-{
-	const struct store_options options = {
-	    .wal_checkpoint_bytes = 256 * 1024, .wal_congested_bytes = 4 * 1024 * 1024};
-	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
-	char *path = path_in(kit.dir, "chat.db"), *wal = path_in(kit.dir, "chat.db-wal");
+/* A reader that is never idle, as the pool's are while many members catch up. */
+struct busy_reader {
 	struct store_reader *reader;
+	struct digest room_id;
+	_Atomic bool stop;
+	enum chat_err err;
+};
+
+static bool
+pass_over(void *ctx, const struct store_entry *entry)
+{
+	(void)ctx;
+	(void)entry;
+	return true;
+}
+
+static void *
+read_always(void *arg)
+{
+	struct busy_reader *b = arg;
 	struct store_room there;
-	struct model_room room;
-	uint64_t seed = 1, largest = 0, written = 0;
 
-	kit.store = open_at(path, &options);
-	reader = kit_reader(&kit);
-	model_init(&room, 1);
-	while (written < 16 * 1024 * 1024) {
-		struct store_op *op = model_append(&kit, &room, 20, &seed);
+	while (!b->stop && !b->err) {
+		b->err = store_reader_begin(b->reader);
+		if (!b->err)
+			b->err = store_reader_room(b->reader, &b->room_id, &there);
+		if (!b->err) {
+			uint64_t from = there.head.seq > 100 ? there.head.seq - 100 : 1;
 
-		kit_commit(&kit);
-		model_stored(&room, op);
+			b->err =
+			    store_reader_range(b->reader, there.room_no, from, UINT64_MAX, pass_over, NULL);
+		}
+		store_reader_end(b->reader);
+	}
+	return NULL;
+}
+
+/* Appends and maintains until `bytes` are written or the store is congested; the largest size of the log. */
+static uint64_t
+write_much(struct kit *kit, struct model_room *room, const char *wal, uint64_t bytes)
+{
+	uint64_t seed = 1, largest = 0;
+
+	for (uint64_t written = 0; written < bytes && !store_is_congested(kit->store);) {
+		struct store_op *op = model_append(kit, room, 20, &seed);
+
+		kit_commit(kit);
+		model_stored(room, op);
 		for (uint32_t i = 0; i < 20; i++)
 			written += op->append.entries[i].wire.len;
-		store_maintain(kit.store);
-		assert_false(store_is_congested(kit.store));
+		store_maintain(kit->store);
 		if (size_of(wal) > largest)
 			largest = size_of(wal);
 	}
-	assert_true(largest < 4 * 1024 * 1024);
+	return largest;
+}
+
+TEST(checkpoints_bound_the_log)
+{
+	const struct store_options options = {
+	    .wal_checkpoint_bytes = 256 * 1024, .wal_congested_bytes = 8 * 1024 * 1024};
+	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
+	char *path = path_in(kit.dir, "chat.db"), *wal = path_in(kit.dir, "chat.db-wal");
+	struct busy_reader busy[2];
+	pthread_t threads[2];
+	struct store_room there;
+	struct model_room room;
+	uint64_t largest;
+
+	kit.store = open_at(path, &options);
+	model_init(&room, 1);
+	(void)write_much(&kit, &room, wal, 10000);
+	for (size_t i = 0; i < 2; i++) {
+		busy[i] = (struct busy_reader){.reader = kit_reader(&kit), .room_id = room.room_id};
+		assert_int_equal(pthread_create(&threads[i], NULL, read_always, &busy[i]), 0);
+	}
+	largest = write_much(&kit, &room, wal, 24 * 1024 * 1024);
+	for (size_t i = 0; i < 2; i++) {
+		busy[i].stop = true;
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		assert_ok(busy[i].err);
+	}
+	assert_false(store_is_congested(kit.store));
+	print_message("# largest log: %llu KiB\n", (unsigned long long)largest / 1024);
+	assert_true(largest < 8 * 1024 * 1024);
 
 	/* a read that does not end keeps the log from beginning anew: the store says so, and recovers */
-	assert_ok(store_reader_begin(reader));
-	assert_ok(store_reader_room(reader, &room.room_id, &there));
-	for (written = 0; written < 8 * 1024 * 1024 && !store_is_congested(kit.store);) {
-		struct store_op *op = model_append(&kit, &room, 20, &seed);
-
-		kit_commit(&kit);
-		model_stored(&room, op);
-		for (uint32_t i = 0; i < 20; i++)
-			written += op->append.entries[i].wire.len;
-		store_maintain(kit.store);
-	}
+	assert_ok(store_reader_begin(busy[0].reader));
+	assert_ok(store_reader_room(busy[0].reader, &room.room_id, &there));
+	(void)write_much(&kit, &room, wal, 16 * 1024 * 1024);
 	assert_true(store_is_congested(kit.store));
-	store_reader_end(reader);
+	store_reader_end(busy[0].reader);
 	for (unsigned i = 0; store_is_congested(kit.store); i++) {
 		assert_true(i < 1000000);
 		store_maintain(kit.store);
 		(void)sched_yield();
 	}
-	for (unsigned i = 0; i < 3; i++) {
-		struct store_op *op = model_append(&kit, &room, 20, &seed);
-
-		kit_commit(&kit);
-		model_stored(&room, op);
-	}
+	(void)write_much(&kit, &room, wal, 10000);
 	assert_false(store_is_congested(kit.store));
-	model_compare(&room, reader);
-	store_reader_close(reader);
+	model_compare(&room, busy[0].reader);
+	for (size_t i = 0; i < 2; i++)
+		store_reader_close(busy[i].reader);
 	store_close(kit.store);
 	store_batch_free(kit.batch);
 	model_fini(&room);
@@ -591,7 +637,8 @@ TEST(damage_is_an_error_not_a_crash)
 {
 	char *dir = unit_temp_dir(), *path = path_in(dir, "chat.db"), *copy = path_in(dir, "copy.db");
 	struct model_room room;
-	size_t len, damaged = 0;
+	struct store_batch *batch = store_batch_new();
+	size_t len, damaged = 0, refused = 0;
 	uint8_t *data = sound_database(path, &room, &len);
 
 	for (size_t page = 1; page < len / 4096; page++) {
@@ -620,9 +667,27 @@ TEST(damage_is_an_error_not_a_crash)
 			damaged++;
 		}
 		store_reader_close(reader);
+
+		/* A post that meets damage fails, and what is stored elsewhere goes on. */
+		store_batch_reset(batch);
+		store_batch_add(batch, STORE_APPEND)->append = (struct store_append){.room_id = room.room_id,
+		    .expected_seq = room.head.seq,
+		    .entries = &(struct store_new_entry){.kind = ENTRY_EVENT, .wire = BYTES_STR("event")},
+		    .entry_count = 1};
+		err = store_commit(store, batch);
+		if (err) {
+			assert_err(err, CHAT_ERR_CORRUPT);
+			assert_int_equal(store_batch_op(batch, 0)->result.outcome, STORE_FAILED);
+			store_batch_reset(batch);
+			store_batch_add(batch, STORE_PUT_IDENTITY)->put_identity =
+			    (struct store_put_identity){.account = BYTES_STR("alice")};
+			refused += store_commit(store, batch) == CHAT_OK;
+		}
 		store_close(store);
 	}
 	assert_true(damaged > len / 4096 / 3);
+	assert_true(refused > 3);
+	store_batch_free(batch);
 	free(data);
 	model_fini(&room);
 	free(path);
