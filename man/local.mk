@@ -2,3 +2,4 @@
 dist_man_MANS += man/chat-server.conf.5
 dist_man_MANS += man/chat-passwd.1 man/chat-passwd.5
 dist_man_MANS += man/chat-security.7
+dist_man_MANS += man/chat-protocol.7
