@@ -332,3 +332,14 @@ audit_commit_works_again(void)
 	add(&line, LOG_STR("store", "ok"));
 	write_line(&limit, LOG_INFO, "commit_works_again", &line);
 }
+
+void
+audit_read_failed(enum chat_err err, const char *text)
+{
+	static struct log_limit limit = FAULT_LIMIT;
+	struct line line = {.count = 0};
+
+	add(&line, LOG_ERR(err));
+	add(&line, LOG_STR("text", text));
+	write_line(&limit, LOG_ERROR, "read_failed", &line);
+}

@@ -62,5 +62,7 @@ void audit_room_over(const struct digest *room_id);
 /* A batch could not be committed; the commands of its turn were answered store_unavailable. */
 void audit_commit_failed(enum chat_err err, const char *text);
 void audit_commit_works_again(void);
+/* A reader could not read; who asked is told store_unavailable, or is read for again. */
+void audit_read_failed(enum chat_err err, const char *text);
 
 #endif

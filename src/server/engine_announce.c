@@ -57,6 +57,7 @@ announce_entries(struct engine *engine, struct room *room)
 		const struct store_new_entry *entry = &turn->entries[i];
 
 		frames[i].seq = first_seq + i;
+		frames[i].event = entry->kind == ENTRY_EVENT;
 		frames[i].whole = encode_entry(room, first_seq + i, entry, true);
 		if (stubs && entry->kind == ENTRY_MESSAGE)
 			frames[i].stub = encode_entry(room, first_seq + i, entry, false);
@@ -80,6 +81,7 @@ announce_entries(struct engine *engine, struct room *room)
 			struct entry_frames *to = &out->entries.frames[i];
 
 			to->seq = frames[i].seq;
+			to->event = frames[i].event;
 			to->whole = frames[i].whole != NULL ? frame_ref_ref(frames[i].whole) : NULL;
 			to->stub = frames[i].stub != NULL ? frame_ref_ref(frames[i].stub) : NULL;
 			to->wraps = frames[i].wraps != NULL ? wrap_list_ref(frames[i].wraps) : NULL;

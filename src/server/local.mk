@@ -4,17 +4,31 @@ src_server_libserver_la_SOURCES = \
 	src/server/audit.c src/server/audit.h \
 	src/server/command.c src/server/command.h \
 	src/server/config.c src/server/config.h \
+	src/server/conn.c src/server/conn.h src/server/conn_io.c \
 	src/server/conn_ref.h \
 	src/server/delivery.c src/server/delivery.h \
 	src/server/engine.c src/server/engine.h src/server/engine_impl.h \
 	src/server/engine_account.c src/server/engine_announce.c \
 	src/server/engine_post.c src/server/engine_room.c src/server/engine_status.c \
+	src/server/engine_thread.c src/server/engine_thread.h \
 	src/server/frame_ref.c src/server/frame_ref.h \
 	src/server/options.c src/server/options.h src/server/options_file.c src/server/options_table.c \
+	src/server/kdf.c src/server/kdf.h \
+	src/server/login_delay.c src/server/login_delay.h \
+	src/server/loop_mail.h \
+	src/server/loop_thread.c src/server/loop_thread.h \
 	src/server/outcome.c src/server/outcome.h \
-	src/server/server.h \
+	src/server/outq.c src/server/outq.h \
+	src/server/read_run.c src/server/read_run.h \
+	src/server/readers.c src/server/readers.h \
+	src/server/server.c src/server/server.h \
 	src/server/server_limits.c src/server/server_limits.h \
+	src/server/session.c src/server/session.h src/server/session_account.c \
+	src/server/session_answer.c src/server/session_login.c src/server/session_rooms.c \
+	src/server/staging.c src/server/staging.h \
+	src/server/sub.c src/server/sub.h \
 	src/server/view.c src/server/view.h \
+	src/server/work_queue.c src/server/work_queue.h \
 	src/server/wrap_list.c src/server/wrap_list.h
 
 # Writes the example file and the list of the manual page from the table of options; tests/check-options.sh.

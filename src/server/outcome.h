@@ -44,8 +44,9 @@ enum outcome_type {
 /* One new entry, encoded once for everybody: whole, and as the stub for those who may not read it. */
 struct entry_frames {
 	uint64_t seq;
-	struct frame_ref *whole; /* references owned by the outcome */
-	struct frame_ref *stub;  /* NULL for an event: every subscriber gets it whole */
+	bool event;              /* every subscriber gets it whole */
+	struct frame_ref *whole; /* references owned by the outcome; NULL: to be read */
+	struct frame_ref *stub;  /* of a message, where somebody needs it */
 	struct wrap_list *wraps; /* of a rekey: each reader gets its own right before the entry; else NULL */
 };
 

@@ -12,6 +12,18 @@ tests_unit_test_delivery_LDADD = src/server/libserver.la $(libs_unit)
 tests_unit_test_engine_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_engine_schedule_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 
+# From the socket to the engine: a whole server in the test's process.
+check_LTLIBRARIES += tests/unit/libserverrig.la
+tests_unit_libserverrig_la_SOURCES = tests/unit/server_rig.c tests/unit/server_rig.h
+libs_rig = tests/unit/libserverrig.la tests/unit/libengineworld.la $(libs_server) $(libs_unit)
+
+server_io_tests = \
+	tests/unit/test_server
+check_PROGRAMS += $(server_io_tests)
+TESTS += $(server_io_tests)
+threads_tests += $(server_io_tests)
+tests_unit_test_server_LDADD = $(libs_rig)
+
 # Options and configuration.
 config_tests = \
 	tests/unit/test_config \
