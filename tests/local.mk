@@ -133,6 +133,7 @@ clean-local:
 # Objects that include the generated header wait for it, also when only one target is asked for by name.
 proto_users = $(src_proto_libproto_la_OBJECTS) $(src_group_libgroup_la_OBJECTS) $(src_store_libstore_la_OBJECTS) \
 	$(src_server_libserver_la_OBJECTS) $(src_server_chat_server_OBJECTS) $(src_libchat_libchat_core_la_OBJECTS) \
+	$(src_libchat_libchat_client_la_OBJECTS) \
 	$(src_client_chat_client_OBJECTS) $(src_tools_chatctl_OBJECTS) \
 	$(patsubst %$(EXEEXT),%.$(OBJEXT),$(check_PROGRAMS) $(bench_programs) $(fuzz_programs))
 $(proto_users): | $(BUILT_SOURCES)

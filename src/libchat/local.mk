@@ -12,6 +12,22 @@ src_libchat_libchat_core_la_SOURCES = \
 	src/libchat/work.c src/libchat/work.h
 src_libchat_libchat_core_la_LIBADD = $(LIBBSD_LIBS)
 
+# The client around it: files, sockets, threads.
+noinst_LTLIBRARIES += src/libchat/libchat-client.la
+src_libchat_libchat_client_la_SOURCES = \
+	src/libchat/datadir.c src/libchat/datadir.h \
+	src/libchat/server_name.c src/libchat/server_name.h \
+	src/libchat/storage_db.c src/libchat/storage_db.h \
+	src/libchat/storage_ops.h \
+	src/libchat/storage_schema.c src/libchat/storage_schema.h \
+	src/libchat/storage_slot.c src/libchat/storage_slot.h \
+	src/libchat/storage_sqlite.c src/libchat/storage_sqlite.h \
+	src/libchat/storage_sqlite_outbox.c \
+	src/libchat/storage_sqlite_room.c \
+	src/libchat/text.c src/libchat/text.h
+src_libchat_libchat_client_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
+src_libchat_libchat_client_la_LIBADD = $(SQLITE_LIBS) $(LIBBSD_LIBS)
+
 # lib_LTLIBRARIES += src/libchat/libchat.la
 # src_libchat_libchat_la_SOURCES =
 # src_libchat_libchat_la_LIBADD = $(libs_libchat)
