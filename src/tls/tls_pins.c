@@ -18,6 +18,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <gnutls/crypto.h>
+
 #include "base/buf.h"
 #include "tls/tls_internal.h"
 
@@ -83,15 +85,25 @@ line_next(struct bytes *rest, struct bytes *ret_line)
 }
 
 static bool
-file_names(const gnutls_datum_t *file, const struct pin_name *name)
+file_find(const gnutls_datum_t *file, const struct pin_name *name, struct bytes *ret_line)
 {
 	struct bytes rest = BYTES(file->data, file->size), line;
 
 	while (line_next(&rest, &line)) {
-		if (line_is_of(line, name))
+		if (line_is_of(line, name)) {
+			*ret_line = line;
 			return true;
+		}
 	}
 	return false;
+}
+
+static bool
+file_names(const gnutls_datum_t *file, const struct pin_name *name)
+{
+	struct bytes line;
+
+	return file_find(file, name, &line);
 }
 
 /* All lines but those of this server. */
@@ -199,13 +211,81 @@ sync_file(const char *path)
 	return ret;
 }
 
+/* A pin to be: a certificate's key, or a fingerprint, whichever is not NULL. */
+struct pin_what {
+	const gnutls_datum_t *cert;
+	const struct digest *fingerprint;
+};
+
+/* The SHA-256 that a line stands for: "|g0|...|base64 of the SubjectPublicKeyInfo", or a commitment to it,
+ * "|c0|...|expiry|algorithm|hex". */
+static enum chat_err
+line_fingerprint(struct bytes line, struct digest *ret)
+{
+	const uint8_t *last = memrchr(line.data, '|', line.len);
+	struct bytes value;
+	gnutls_datum_t text, spki = {.data = NULL, .size = 0};
+	char hex[DIGEST_HEX_CHARS + 1];
+	enum chat_err err = CHAT_OK;
+
+	if (!last)
+		return CHAT_ERR_SYNTAX;
+	value = BYTES(last + 1, line.len - (size_t)(last + 1 - line.data));
+	if (line.data[1] == 'c') {
+		if (value.len != DIGEST_HEX_CHARS)
+			return CHAT_ERR_SYNTAX;
+		memcpy(hex, value.data, DIGEST_HEX_CHARS);
+		hex[DIGEST_HEX_CHARS] = '\0';
+		return hex_decode(hex, ret->b, DIGEST_BYTES) ? CHAT_OK : CHAT_ERR_SYNTAX;
+	}
+	text = (gnutls_datum_t){.data = (unsigned char *)(uintptr_t)value.data, .size = (unsigned)value.len};
+	if (value.len == 0 || gnutls_base64_decode2(&text, &spki) < 0)
+		return CHAT_ERR_SYNTAX;
+	if (gnutls_hash_fast(GNUTLS_DIG_SHA256, spki.data, spki.size, ret->b) < 0)
+		err = CHAT_ERR_TLS;
+	gnutls_free(spki.data);
+	return err;
+}
+
+/* That the file now holds what it should, as GnuTLS or we read it. */
+static bool
+pin_is_in(const char *path, const struct pin_name *name, const struct pin_what *what)
+{
+	gnutls_datum_t file = {.data = NULL, .size = 0};
+	struct digest found;
+	struct bytes line;
+	bool same;
+
+	if (what->cert)
+		return compare(path, name, what->cert) == 0;
+	if (tls_file_read(path, FILE_MAX_BYTES, &file, NULL) != CHAT_OK)
+		return false;
+	same = file_find(&file, name, &line) && line_fingerprint(line, &found) == CHAT_OK &&
+	       digest_equal(&found, what->fingerprint);
+	tls_file_free(&file);
+	return same;
+}
+
+static int
+store_commitment(const char *path, const struct pin_name *name, const struct digest *fingerprint)
+{
+	gnutls_datum_t hash = {.data = (unsigned char *)(uintptr_t)fingerprint->b, .size = DIGEST_BYTES};
+
+	return gnutls_store_commitment(
+	    path, NULL, name->host, name->service, GNUTLS_DIG_SHA256, &hash, 0, 0);
+}
+
 /* GnuTLS appends its line to the file that is to be, and is then asked to find it there. */
 static enum chat_err
-append_pin(const char *temp, const struct pin_name *name, const gnutls_datum_t *cert)
+append_pin(const char *temp, const struct pin_name *name, const struct pin_what *what)
 {
+	int rc;
+
 	errno = 0;
-	if (gnutls_store_pubkey(temp, NULL, name->host, name->service, GNUTLS_CRT_X509, cert, 0, 0) < 0 ||
-	    compare(temp, name, cert) != 0) {
+	rc = what->cert ? gnutls_store_pubkey(
+			      temp, NULL, name->host, name->service, GNUTLS_CRT_X509, what->cert, 0, 0)
+			: store_commitment(temp, name, what->fingerprint);
+	if (rc < 0 || !pin_is_in(temp, name, what)) {
 		if (errno == 0)
 			errno = EIO;
 		return CHAT_ERR_IO;
@@ -213,9 +293,9 @@ append_pin(const char *temp, const struct pin_name *name, const gnutls_datum_t *
 	return sync_file(temp) < 0 ? CHAT_ERR_IO : CHAT_OK;
 }
 
-/* Replaces the lines of a server by one for cert, or by none if cert is NULL. */
+/* Replaces the lines of a server by one for what, or by none if what is NULL. */
 static enum chat_err
-rewrite(const char *path, const struct pin_name *name, const gnutls_datum_t *cert)
+rewrite(const char *path, const struct pin_name *name, const struct pin_what *what)
 {
 	gnutls_datum_t file = {.data = NULL, .size = 0};
 	struct buf kept = {0};
@@ -227,11 +307,11 @@ rewrite(const char *path, const struct pin_name *name, const gnutls_datum_t *cer
 	if (lock_fd < 0)
 		return tls_file_err(errno) == CHAT_ERR_PERMISSION ? CHAT_ERR_PERMISSION : CHAT_ERR_IO;
 	err = tls_file_read(path, FILE_MAX_BYTES, &file, NULL);
-	if (err == CHAT_ERR_NOT_FOUND && cert)
+	if (err == CHAT_ERR_NOT_FOUND && what)
 		err = CHAT_OK;
 	if (err != CHAT_OK)
 		goto out;
-	if (!cert && !file_names(&file, name)) {
+	if (!what && !file_names(&file, name)) {
 		err = CHAT_ERR_NOT_FOUND;
 		goto out;
 	}
@@ -241,8 +321,8 @@ rewrite(const char *path, const struct pin_name *name, const gnutls_datum_t *cer
 	err = tls_file_write_temp(path, kept.data, kept.len, 0600, &temp);
 	if (err != CHAT_OK)
 		goto out;
-	if (cert) {
-		err = append_pin(temp, name, cert);
+	if (what) {
+		err = append_pin(temp, name, what);
 		if (err != CHAT_OK) {
 			saved = errno;
 			unlink(temp);
@@ -272,7 +352,7 @@ tls_pins_add(const char *path, const char *host, uint16_t port, struct tls_conn 
 		return CHAT_ERR_TLS;
 	err = pin_name_init(&name, host, port);
 	if (err == CHAT_OK)
-		err = rewrite(path, &name, cert);
+		err = rewrite(path, &name, &(struct pin_what){.cert = cert});
 	if (err == CHAT_OK)
 		tls_trust_peer(conn);
 	return err;
@@ -286,6 +366,34 @@ tls_pins_forget(const char *path, const char *host, uint16_t port)
 
 	err = pin_name_init(&name, host, port);
 	return err == CHAT_OK ? rewrite(path, &name, NULL) : err;
+}
+
+enum chat_err
+tls_pins_get(const char *path, const char *host, uint16_t port, struct digest *ret_fingerprint)
+{
+	gnutls_datum_t file = {.data = NULL, .size = 0};
+	struct pin_name name;
+	struct bytes line;
+	enum chat_err err;
+
+	err = pin_name_init(&name, host, port);
+	if (err == CHAT_OK)
+		err = tls_file_read(path, FILE_MAX_BYTES, &file, NULL);
+	if (err != CHAT_OK)
+		return err;
+	err = file_find(&file, &name, &line) ? line_fingerprint(line, ret_fingerprint) : CHAT_ERR_NOT_FOUND;
+	tls_file_free(&file);
+	return err;
+}
+
+enum chat_err
+tls_pins_put(const char *path, const char *host, uint16_t port, const struct digest *fingerprint)
+{
+	struct pin_name name;
+	enum chat_err err;
+
+	err = pin_name_init(&name, host, port);
+	return err == CHAT_OK ? rewrite(path, &name, &(struct pin_what){.fingerprint = fingerprint}) : err;
 }
 
 enum chat_err

@@ -42,6 +42,15 @@ enum chat_err tls_pins_add(const char *path, const char *host, uint16_t port, st
 /* Forgets host and port.  CHAT_ERR_NOT_FOUND if there was nothing. */
 enum chat_err tls_pins_forget(const char *path, const char *host, uint16_t port) MUST_USE;
 
+/* The fingerprint that is pinned.  CHAT_ERR_NOT_FOUND (also: no file); CHAT_ERR_SYNTAX: the line is no pin of
+ * a form known here; the others as tls_pins_check(). */
+enum chat_err
+tls_pins_get(const char *path, const char *host, uint16_t port, struct digest *ret_fingerprint) MUST_USE;
+
+/* Pins a fingerprint that came another way, as tls_pins_add() does a peer's key. */
+enum chat_err
+tls_pins_put(const char *path, const char *host, uint16_t port, const struct digest *fingerprint) MUST_USE;
+
 /*
  * Trusts the peer if its key has this fingerprint, whatever is pinned (nothing is stored: tls_pins_add()
  * does). CHAT_OK, CHAT_ERR_PEER_CHANGED, CHAT_ERR_TLS.

@@ -320,6 +320,57 @@ TEST(a_demanded_fingerprint)
 	visit_fini(&visit);
 }
 
+/* A pin that is moved from one machine to another, without the server. */
+TEST(a_pin_is_taken_along)
+{
+	struct tls_identity *one = identity_new(), *two = identity_new();
+	char *path = pins_path(), *elsewhere = pins_path();
+	struct digest pin = digest_zero, again = digest_zero;
+
+	assert_err(tls_pins_get(path, "localhost", 8820, &pin), CHAT_ERR_NOT_FOUND);
+	assert_ok(add(path, "localhost", 8820, one));
+	assert_ok(add(path, "localhost", 8821, two));
+	assert_ok(tls_pins_get(path, "LocalHost", 8820, &pin));
+	assert_memory_equal(pin.b, tls_identity_fingerprint(one)->b, DIGEST_BYTES);
+	assert_err(tls_pins_get(path, "localhost", 8822, &again), CHAT_ERR_NOT_FOUND);
+
+	assert_ok(tls_pins_put(elsewhere, "localhost", 8820, &pin));
+	assert_ok(check(elsewhere, "localhost", 8820, one));
+	assert_err(check(elsewhere, "localhost", 8820, two), CHAT_ERR_PEER_CHANGED);
+	assert_ok(tls_pins_get(elsewhere, "localhost", 8820, &again));
+	assert_memory_equal(pin.b, again.b, DIGEST_BYTES);
+	/* Either kind of line replaces the other. */
+	assert_ok(tls_pins_put(elsewhere, "localhost", 8820, tls_identity_fingerprint(two)));
+	assert_err(check(elsewhere, "localhost", 8820, one), CHAT_ERR_PEER_CHANGED);
+	assert_ok(add(elsewhere, "localhost", 8820, one));
+	assert_err(check(elsewhere, "localhost", 8820, two), CHAT_ERR_PEER_CHANGED);
+	assert_int_equal(line_count(elsewhere), 1);
+	assert_ok(tls_pins_put(elsewhere, "localhost", 8820, &pin));
+	assert_ok(tls_pins_forget(elsewhere, "localhost", 8820));
+	assert_err(check(elsewhere, "localhost", 8820, one), CHAT_ERR_PEER_UNKNOWN);
+	tls_identity_unref(one);
+	tls_identity_unref(two);
+	free(path);
+	free(elsewhere);
+}
+
+TEST(pins_that_are_none)
+{
+	static const char *const bad[] = {"|g0|h|1|0|\n", "|g0|h|1|0|!!!\n", "|g0|h|1|", "|c0|h|1|0|6|abcd\n",
+	    "|c0|h|1|0|6|"
+	    "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"};
+	struct digest pin;
+	char *path = pins_path();
+
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+		put_file(path, bad[i]);
+		assert_err(tls_pins_get(path, "h", 1, &pin), CHAT_ERR_SYNTAX);
+	}
+	assert_err(tls_pins_get(path, "a b", 1, &pin), CHAT_ERR_INVALID);
+	assert_err(tls_pins_put(path, "a b", 1, &digest_zero), CHAT_ERR_INVALID);
+	free(path);
+}
+
 /* Several programs at once lose none of each other's pins. */
 TEST(shared_by_processes)
 {
@@ -372,6 +423,8 @@ main(void)
 	    cmocka_unit_test(a_folder_that_is_not_there),
 	    cmocka_unit_test(before_the_handshake),
 	    cmocka_unit_test(a_demanded_fingerprint),
+	    cmocka_unit_test(a_pin_is_taken_along),
+	    cmocka_unit_test(pins_that_are_none),
 	    cmocka_unit_test(shared_by_processes),
 	};
 
