@@ -274,8 +274,16 @@ server_hash_count(const struct server *server)
 enum chat_err
 server_append_queues(const struct server *server, struct buf *text)
 {
-	return buf_printf(text, "connections=%u\nengine_queue=%zu\nreader_queue=%zu\nkdf_queue=%zu\n",
-	    server_connection_count(server), engine_thread_waiting(server->shared.engine),
+	struct passwd_table *table = passwd_watch_table(server->shared.watch);
+	size_t accounts = passwd_table_count(table);
+	struct passwd_why why = {.text = "ok"};
+
+	passwd_table_unref(table);
+	(void)passwd_watch_complaint(server->shared.watch, &why);
+	return buf_printf(text,
+	    "accounts=%zu\npassword_file_state=%s\nconnections=%u\nengine_queue=%zu\nreader_queue=%zu\n"
+	    "kdf_queue=%zu\n",
+	    accounts, why.text, server_connection_count(server), engine_thread_waiting(server->shared.engine),
 	    readers_waiting(server->shared.readers), kdf_waiting(server->shared.kdf));
 }
 

@@ -88,7 +88,8 @@ uint32_t server_connection_count(const struct server *server);
 
 /* How many password hashes were run.  Any thread. */
 uint64_t server_hash_count(const struct server *server);
-/* Appends what of a summary the engine does not know: connections and what waits where.  CHAT_ERR_NOMEM. */
+/* Appends what of a summary the engine does not know: accounts, the complaint about their file, connections,
+ * and what waits where.  CHAT_ERR_NOMEM. */
 enum chat_err server_append_queues(const struct server *server, struct buf *text) MUST_USE;
 
 #define SERVER_DRAIN_MS 5000

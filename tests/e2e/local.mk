@@ -2,4 +2,4 @@
 e2e_tests = \
 	tests/e2e/test_passwd.py
 TESTS += $(e2e_tests)
-EXTRA_DIST += $(e2e_tests) tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem
+EXTRA_DIST += $(e2e_tests) tests/e2e/harness.py tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem
