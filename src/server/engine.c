@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
 #include "server/engine.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/frame.h"
 #include "server/audit.h"
 #include "server/engine_impl.h"
 
@@ -13,12 +13,10 @@ typedef void (*pass_fn)(struct engine *engine, struct pending *p);
 
 /* One row per command: what looks at it before the commit, what answers it afterwards, who may send it. */
 static const struct command_row {
-	pass_fn judge;  /* NULL: it only looks */
+	pass_fn judge; /* NULL: it only looks */
 	pass_fn finish;
-	bool session;   /* only from a session; anybody else is gone, and needs no answer */
-} command_table[COMMAND_TYPE_COUNT];
-
-static const struct command_row command_table[COMMAND_TYPE_COUNT] = {
+	bool session; /* only from a session; anybody else is gone, and needs no answer */
+} command_table[COMMAND_TYPE_COUNT] = {
     [CMD_ACCOUNTS] = {judge_accounts, finish_accounts, false},
     [CMD_PASSWORD_PROVED] = {judge_password_proved, finish_password_proved, false},
     [CMD_PUBLISH_IDENTITY] = {judge_publish_identity, finish_publish_identity, false},
@@ -47,91 +45,6 @@ static const struct command_row command_table[COMMAND_TYPE_COUNT] = {
     [CMD_STATUS] = {NULL, finish_status, false},
     [CMD_TICK] = {judge_tick, finish_tick, false},
 };
-
-/* ---- outcomes ---- */
-
-struct outcome *
-engine_out(struct engine *engine, enum outcome_type type, struct conn_ref to, uint64_t request_id)
-{
-	struct outcome *out = outcome_new(type);
-
-	if (out == NULL)
-		return NULL;
-	out->to = to;
-	out->request_id = request_id;
-	*engine->out_last = out;
-	engine->out_last = &out->next;
-	return out;
-}
-
-void
-engine_out_error(struct engine *engine, const struct pending *p)
-{
-	struct outcome *out = engine_out(engine, OUT_ERROR, p->cmd->from, p->cmd->request_id);
-
-	if (out == NULL)
-		return;
-	out->error.err = p->err;
-	strlcpy(out->error.text, p->text != NULL ? p->text : chat_strerror(p->err), sizeof out->error.text);
-	strlcpy(out->error.mend, p->mend != NULL ? p->mend : "", sizeof out->error.mend);
-	out->error.index = p->refusal.index;
-	out->error.has_current = p->refusal.has_current;
-	out->error.current = p->refusal.current;
-	out->error.retry_after_ms = p->retry_after_ms;
-	out->error.number = p->number;
-}
-
-void
-engine_out_frame(
-    struct engine *engine, struct conn_ref to, Chat__V1__ServerFrame *frame, uint64_t request_id)
-{
-	struct outcome *out;
-	struct frame_ref *ref;
-	size_t len;
-
-	frame->id = request_id;
-	len = frame_server_bytes(frame);
-	ref = frame_ref_new(len);
-	if (ref == NULL)
-		return;
-	frame_server_put(frame, ref->data, len);
-	out = engine_out(engine, OUT_FRAME, to, request_id);
-	if (out == NULL) {
-		frame_ref_unref(ref);
-		return;
-	}
-	out->frame = ref;
-}
-
-void
-pending_refuse(struct pending *p, enum chat_err err, const char *text, const char *mend)
-{
-	assert(err != CHAT_OK);
-	p->err = err;
-	p->text = text;
-	p->mend = mend;
-}
-
-bool
-bucket_take(struct bucket *bucket, uint64_t now_ms, uint32_t burst, uint64_t refill_ms, uint64_t *ret_wait_ms)
-{
-	uint64_t refills;
-
-	if (!bucket->started) {
-		*bucket = (struct bucket){.since_ms = now_ms, .left = burst, .started = true};
-	}
-	refills = (now_ms - bucket->since_ms) / refill_ms;
-	if (refills > 0) {
-		bucket->left = refills >= burst - bucket->left ? burst : bucket->left + (uint32_t)refills;
-		bucket->since_ms += refills * refill_ms;
-	}
-	if (bucket->left == 0) {
-		*ret_wait_ms = bucket->since_ms + refill_ms - now_ms;
-		return false;
-	}
-	bucket->left--;
-	return true;
-}
 
 /* ---- life ---- */
 
@@ -177,9 +90,11 @@ engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	assert(STAILQ_EMPTY(&engine->pendings));
-	/* All tables stay until the last session is gone: closing one looks for another to lend its rekey to. */
+	/* All tables stay until the last session is gone: closing one looks for another to lend its rekey to.
+	 */
 	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
-		for (uint32_t slot = 0; engine->sessions[i] != NULL && slot < engine->config.slots_per_loop; slot++)
+		for (uint32_t slot = 0; engine->sessions[i] != NULL && slot < engine->config.slots_per_loop;
+		     slot++)
 			if (engine->sessions[i][slot] != NULL)
 				session_close(engine, engine->sessions[i][slot]);
 	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
@@ -244,7 +159,8 @@ engine_apply(struct engine *engine, struct command *cmd)
 		row->judge(engine, p);
 }
 
-/* Nothing of the turn may be believed: what was touched is loaded again from the store when it is next needed. */
+/* Nothing of the turn may be believed: what was touched is loaded again from the store when it is next
+ * needed. */
 static void
 forget_turn(struct engine *engine)
 {
@@ -295,8 +211,8 @@ engine_turn_commit(struct engine *engine)
 			audit_commit_works_again();
 		}
 		TAILQ_FOREACH (room, &engine->touched, touched_link) {
-			/* There is one engine, so nobody else can have been first; with several a conflict would be
-			 * the other one's entry, and the answer the same: look again. */
+			/* There is one engine, so nobody else can have been first; with several a conflict
+			 * would be the other one's entry, and the answer the same: look again. */
 			if (room->turn.op->result.outcome == STORE_STORED)
 				room_announce(engine, room);
 		}
@@ -323,7 +239,8 @@ engine_turn_commit(struct engine *engine)
 			row->finish(engine, p);
 	}
 	end_stored_rooms(engine);
-	STAILQ_FOREACH_SAFE (p, &engine->pendings, link, next) {
+	STAILQ_FOREACH_SAFE(p, &engine->pendings, link, next)
+	{
 		command_free(p->cmd);
 		free(p);
 	}

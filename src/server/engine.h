@@ -3,20 +3,22 @@
 #define SERVER_ENGINE_H
 
 /*
- * The engine: the only writer.  It takes commands, checks each against its memory (a cache of the store), gathers
- * their effects into one store batch, commits it, and only then says what came of each command and what everybody
- * else is to be told.  It knows no sockets, no threads, no clocks: `now` comes in, outcomes go out.
+ * The engine: the only writer.  It takes commands, checks each against its memory (a cache of the store),
+ * gathers their effects into one store batch, commits it, and only then says what came of each command and
+ * what everybody else is to be told.  It knows no sockets, no threads, no clocks: `now` comes in, outcomes go
+ * out.
  *
  * A turn:
  *     engine_turn_begin(engine, now);
  *     engine_apply(engine, command) ...      takes the command over
  *     engine_turn_commit(engine) -> outcomes the caller delivers them in order, then outcome_list_free()
  *
- * What it is not: it parses no frames and verifies no signatures (loops did, and say so in the command), reads no
- * history (readers do, with the view that the engine hands them), and encodes only what is encoded once for many.
+ * What it is not: it parses no frames and verifies no signatures (loops did, and say so in the command),
+ * reads no history (readers do, with the view that the engine hands them), and encodes only what is encoded
+ * once for many.
  *
- * Requests on rooms look only among the rooms of the session's own member: a room that does not exist and a room
- * that is not the asker's are one path and one answer, CHAT_ERR_NO_ROOM.
+ * Requests on rooms look only among the rooms of the session's own member: a room that does not exist and a
+ * room that is not the asker's are one path and one answer, CHAT_ERR_NO_ROOM.
  *
  * Threads: one, whichever calls; engine_thread.c in the server, the test itself in tests.
  */
@@ -47,7 +49,8 @@ struct engine_config {
 struct engine;
 
 /* The store is borrowed and must outlive the engine. */
-enum chat_err engine_new(const struct engine_config *config, struct store *store, struct engine **ret) MUST_USE;
+enum chat_err
+engine_new(const struct engine_config *config, struct store *store, struct engine **ret) MUST_USE;
 void engine_free(struct engine *engine);
 /* Takes new limits at a reload. */
 void engine_reconfigure(struct engine *engine, const struct engine_config *config);

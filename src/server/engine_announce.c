@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* After a commit: what everybody is told of a room, and what the log says of it. */
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -146,8 +149,8 @@ push_room_added(struct engine *engine, struct room *room, const struct stay *sta
 }
 
 /*
- * Before the entries go out: subscriptions of who went end at the number of that event, and rights of who stayed are those
- * of the new state, by number, so the order of the two does not matter.
+ * Before the entries go out: subscriptions of who went end at the number of that event, and rights of who
+ * stayed are those of the new state, by number, so the order of the two does not matter.
  */
 static void
 announce_stay(struct engine *engine, struct room *room, uint32_t i)
@@ -231,7 +234,8 @@ audit_event(const struct room *room, const struct event *event)
 	}
 }
 
-/* Read again from the bytes that were stored: events are rare, and nothing has to be carried along for this. */
+/* Read again from the bytes that were stored: events are rare, and nothing has to be carried along for this.
+ */
 static void
 audit_events(const struct room *room)
 {
@@ -262,115 +266,4 @@ room_announce(struct engine *engine, struct room *room)
 		room_end_lease(engine, room);
 	else if (turn->closed_by_change)
 		room_lend_rekey(engine, room, turn->last_poster);
-}
-
-/* ---- who rekeys ---- */
-
-void
-room_end_lease(struct engine *engine, struct room *room)
-{
-	if (!room->leased)
-		return;
-	TAILQ_REMOVE(&engine->leased_rooms, room, lease_link);
-	room->leased = false;
-}
-
-static bool
-can_rekey(const struct room *room, const struct session *session)
-{
-	return member_is_joined(roster_member(room->roster, &session->account->member_id));
-}
-
-/* `prefer` if it follows the room and may; with generation 0 it names the one to avoid if there is another. */
-static struct session *
-choose_rekeyer(const struct engine *engine, const struct room *room, struct conn_ref prefer)
-{
-	struct session *session = engine_session(engine, prefer), *other = NULL;
-	const struct subscriber *subscriber;
-
-	if (session != NULL && room_subscriber(room, session) != NULL && can_rekey(room, session))
-		return session;
-	LIST_FOREACH (subscriber, &room->subscribers, room_link) {
-		session = subscriber->session;
-		if (!can_rekey(room, session))
-			continue;
-		if (session->conn.loop != prefer.loop || session->conn.slot != prefer.slot)
-			return session;
-		other = session;
-	}
-	return other;
-}
-
-void
-room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer)
-{
-	Chat__V1__RekeyWanted push = CHAT__V1__REKEY_WANTED__INIT;
-	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-	struct session *session;
-
-	if (room->leased || room->roster == NULL || !roster_needs_rekey(room->roster))
-		return;
-	session = choose_rekeyer(engine, room, prefer);
-	if (session == NULL)
-		return; /* the next member who comes is asked */
-	room->leased = true;
-	room->lease = session->conn;
-	room->lease_until_ms = engine->now.mono_ms + REKEY_LEASE_MS;
-	TAILQ_INSERT_TAIL(&engine->leased_rooms, room, lease_link);
-	push.room_id.data = room->id.b;
-	push.room_id.len = DIGEST_BYTES;
-	push.lease_ms = REKEY_LEASE_MS;
-	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED;
-	frame.rekey_wanted = &push;
-	engine_out_frame(engine, session->conn, &frame, 0);
-}
-
-/* ---- who re-wraps ---- */
-
-/* Two members are asked at a time: one may not have the key. */
-#define REWRAPPERS_ASKED 2
-
-static void
-push_ask(struct engine *engine, struct room *room, struct rewrap_ask *ask, struct conn_ref to)
-{
-	Chat__V1__RewrapWanted push = CHAT__V1__REWRAP_WANTED__INIT;
-	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-	ProtobufCBinaryData epochs[EPOCHS_ASKED_MAX];
-
-	for (uint32_t i = 0; i < ask->epoch_count; i++)
-		epochs[i] = (ProtobufCBinaryData){.data = ask->epoch_ids[i].b, .len = DIGEST_BYTES};
-	push.room_id.data = room->id.b;
-	push.room_id.len = DIGEST_BYTES;
-	push.member_id.data = ask->member_id.b;
-	push.member_id.len = DIGEST_BYTES;
-	push.epoch_id = epochs;
-	push.n_epoch_id = ask->epoch_count;
-	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_REWRAP_WANTED;
-	frame.rewrap_wanted = &push;
-	engine_out_frame(engine, to, &frame, 0);
-}
-
-void
-room_push_asks(struct engine *engine, struct room *room, const struct session *to)
-{
-	struct rewrap_ask *ask;
-	struct subscriber *subscriber;
-
-	TAILQ_FOREACH (ask, &room->asks, link) {
-		uint32_t asked = 0;
-
-		if (to != NULL) {
-			if (!digest_equal(&to->account->member_id, &ask->member_id))
-				push_ask(engine, room, ask, to->conn);
-			continue;
-		}
-		LIST_FOREACH (subscriber, &room->subscribers, room_link) {
-			if (digest_equal(&subscriber->session->account->member_id, &ask->member_id) ||
-			    !can_rekey(room, subscriber->session))
-				continue;
-			push_ask(engine, room, ask, subscriber->session->conn);
-			if (++asked == REWRAPPERS_ASKED)
-				break;
-		}
-	}
 }

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Posts: messages and events against the rules of the room. */
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,140 +10,10 @@
 #include "group/seal.h"
 #include "server/engine_impl.h"
 
-/* ---- what a turn adds to a room ---- */
-
-void
-room_turn_reset(struct room_turn *turn)
-{
-	for (uint32_t i = 0; i < turn->entry_count; i++) {
-		wrap_list_unref(turn->wraps[i]);
-		turn->wraps[i] = NULL;
-	}
-	turn->op = NULL;
-	turn->entry_count = 0;
-	turn->counter_count = 0;
-	turn->wrap_count = 0;
-	turn->stay_count = 0;
-	turn->closed_by_change = false;
-	turn->last_poster = (struct conn_ref){0};
-}
-
-void
-room_turn_fini(struct room_turn *turn)
-{
-	room_turn_reset(turn);
-	free(turn->entries);
-	free(turn->wraps);
-	free(turn->counters);
-	free(turn->store_wraps);
-	free(turn->stays);
-	free(turn->out_seq);
-}
-
-void
-room_turn_close(struct room *room)
-{
-	struct room_turn *turn = &room->turn;
-	struct store_append *append = &turn->op->append;
-
-	append->entries = turn->entries;
-	append->entry_count = turn->entry_count;
-	append->counters = turn->counters;
-	append->counter_count = turn->counter_count;
-	append->wraps = turn->store_wraps;
-	append->wrap_count = turn->wrap_count;
-	append->stays = turn->stays;
-	append->stay_count = turn->stay_count;
-}
-
-/* Makes room for one more in an array; the array is as it was on failure. */
-static bool
-grow(void *array, uint32_t *cap, uint32_t count, size_t item)
-{
-	void **at = array;
-	uint32_t more = *cap == 0 ? 8 : *cap * 2;
-	void *new;
-
-	if (count < *cap)
-		return true;
-	new = reallocarray(*at, more, item);
-	if (new == NULL)
-		return false;
-	*at = new;
-	*cap = more;
-	return true;
-}
-
-static bool
-grow_entries(struct room_turn *turn)
-{
-	uint32_t cap = turn->entry_cap;
-
-	return grow(&turn->entries, &cap, turn->entry_count, sizeof *turn->entries) &&
-	       grow(&turn->wraps, &turn->entry_cap, turn->entry_count, sizeof *turn->wraps);
-}
-
-static bool
-grow_stays(struct room_turn *turn)
-{
-	uint32_t cap = turn->stay_cap;
-
-	return grow(&turn->stays, &cap, turn->stay_count, sizeof *turn->stays) &&
-	       grow(&turn->out_seq, &turn->stay_cap, turn->stay_count, sizeof *turn->out_seq);
-}
-
-/* The room's operation of this turn; its expected head is the one before the first post. */
-static bool
-room_touch(struct engine *engine, struct room *room, uint64_t expected_seq)
-{
-	if (room->turn.op != NULL)
-		return true;
-	room->turn.op = store_batch_add(engine->batch, STORE_APPEND);
-	if (room->turn.op == NULL)
-		return false;
-	room->turn.op->append.room_id = room->id;
-	room->turn.op->append.expected_seq = expected_seq;
-	TAILQ_INSERT_TAIL(&engine->touched, room, touched_link);
-	if (room->idle) {
-		TAILQ_REMOVE(&engine->idle_rooms, room, idle_link);
-		engine->idle_count--;
-		room->idle = false;
-	}
-	return true;
-}
-
-static void
-add_entry(struct room_turn *turn, const struct store_new_entry *entry, struct wrap_list *wraps)
-{
-	turn->entries[turn->entry_count] = *entry;
-	turn->wraps[turn->entry_count] = wraps;
-	turn->entry_count++;
-}
-
 /* ---- messages ---- */
 
-static bool
-note_counter(struct room_turn *turn, const struct message_header *header)
-{
-	/* From the newest: a busy device is the one that was last. */
-	for (uint32_t i = turn->counter_count; i-- > 0;) {
-		struct store_counter *counter = &turn->counters[i];
-
-		if (memcmp(counter->device.b, header->device.b, DEVICE_ID_BYTES) == 0 &&
-		    digest_equal(&counter->sender, &header->sender)) {
-			counter->last = header->counter;
-			return true;
-		}
-	}
-	if (!grow(&turn->counters, &turn->counter_cap, turn->counter_count, sizeof *turn->counters))
-		return false;
-	turn->counters[turn->counter_count++] =
-	    (struct store_counter){.sender = header->sender, .device = header->device, .last = header->counter};
-	return true;
-}
-
-static void
-refuse_by_rules(struct pending *p, enum chat_err err)
+void
+pending_refuse_by_rules(struct pending *p, enum chat_err err)
 {
 	if (err == CHAT_ERR_NOMEM)
 		err = CHAT_ERR_BUSY;
@@ -170,9 +43,7 @@ judge_post_message(struct engine *engine, struct pending *p)
 		pending_refuse(p, err, NULL, NULL);
 		return;
 	}
-	if (!grow_entries(&room->turn) ||
-	    !grow(&room->turn.counters, &room->turn.counter_cap, room->turn.counter_count,
-	        sizeof *room->turn.counters)) {
+	if (!room_turn_reserve(&room->turn)) {
 		pending_refuse(p, CHAT_ERR_BUSY, NULL, NULL);
 		return;
 	}
@@ -184,7 +55,7 @@ judge_post_message(struct engine *engine, struct pending *p)
 	err = roster_post_message(room->roster, &message.header, &cmd->message.entry_hash,
 	    &p->session->account->member_id, engine->now.unix_ms, &p->refusal);
 	if (err != CHAT_OK) {
-		refuse_by_rules(p, err);
+		pending_refuse_by_rules(p, err);
 		return;
 	}
 	entry.server_time_ms = engine->now.unix_ms;
@@ -193,8 +64,8 @@ judge_post_message(struct engine *engine, struct pending *p)
 	p->room = room;
 	p->first_entry = room->turn.entry_count;
 	p->entry_count = 1;
-	add_entry(&room->turn, &entry, NULL);
-	if (!note_counter(&room->turn, &message.header))
+	room_turn_add_entry(&room->turn, &entry, NULL);
+	if (!room_turn_note_counter(&room->turn, &message.header))
 		assert(false); /* there is room for it since grow() */
 }
 
@@ -232,47 +103,8 @@ list_wraps(const struct room *room, const struct event *event, const struct wrap
 	return list;
 }
 
-static bool
-note_stored_wraps(struct room_turn *turn, const struct wrap_list *list)
-{
-	for (uint32_t i = 0; i < list->count; i++) {
-		if (!grow(&turn->store_wraps, &turn->wrap_cap, turn->wrap_count, sizeof *turn->store_wraps))
-			return false;
-		turn->store_wraps[turn->wrap_count++] = (struct store_wrap){
-		    .epoch_id = list->epoch_id,
-		    .member_id = list->items[i].member_id,
-		    .wrap = list->items[i].wrap,
-		};
-	}
-	return true;
-}
-
-static bool
-note_stay(struct room_turn *turn, const struct roster_member *member, uint64_t seq)
-{
-	static const enum store_stay stays[] = {
-	    [MEMBER_OUT] = STORE_OUT, [MEMBER_INVITED] = STORE_INVITED, [MEMBER_JOINED] = STORE_JOINED};
-	uint32_t i;
-
-	for (i = 0; i < turn->stay_count; i++)
-		if (digest_equal(&turn->stays[i].member_id, &member->id))
-			break;
-	if (i == turn->stay_count) {
-		if (!grow_stays(turn))
-			return false;
-		turn->stays[i].member_id = member->id;
-		turn->out_seq[i] = 0;
-		turn->stay_count++;
-	}
-	turn->stays[i].stay = stays[member->state];
-	turn->stays[i].since_seq = member->place_seq;
-	/* The first time: what a subscription from before still gets. */
-	if (member->state == MEMBER_OUT && turn->out_seq[i] == 0)
-		turn->out_seq[i] = seq;
-	return true;
-}
-
-/* A batch on its way: what it adds stands in the turn, and is cut off again if one of its events is refused. */
+/* A batch on its way: what it adds stands in the turn, and is cut off again if one of its events is refused.
+ */
 struct batch {
 	struct room *room;
 	const struct command *cmd;
@@ -356,8 +188,8 @@ rekey_too_often(struct engine *engine, struct pending *p, const struct event *ev
 			return false;
 		}
 	}
-	return !bucket_take(&bucket->bucket, engine->now.mono_ms, REKEY_BURST, UINT64_C(60000) / REKEY_PER_MIN,
-	    &p->retry_after_ms);
+	return !bucket_take(&bucket->bucket, engine->now.mono_ms, REKEY_BURST,
+	    UINT64_C(60000) / REKEY_PER_MIN, &p->retry_after_ms);
 }
 
 static enum chat_err
@@ -384,16 +216,16 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 	err = check_room_limits(engine, p, &event);
 	if (err != CHAT_OK)
 		return err;
-	if (!grow_entries(turn))
+	if (!room_turn_reserve(turn))
 		return CHAT_ERR_NOMEM;
 	err = roster_post_event(room->roster,
 	    &(const struct roster_post){
-	        .event = &event,
-	        .poster = &p->session->account->member_id,
-	        .wraps = &wraps,
-	        .server_time_ms = engine->now.unix_ms,
-	        .signatures_good = from->signatures_good,
-	        .cards_unpublished = !cards_published(engine, &event),
+		.event = &event,
+		.poster = &p->session->account->member_id,
+		.wraps = &wraps,
+		.server_time_ms = engine->now.unix_ms,
+		.signatures_good = from->signatures_good,
+		.cards_unpublished = !cards_published(engine, &event),
 	    },
 	    &change, &p->refusal);
 	if (err != CHAT_OK)
@@ -404,7 +236,7 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 	}
 	if (event.type == EVENT_REKEY) {
 		list = list_wraps(room, &event, staged);
-		if (list == NULL || !note_stored_wraps(turn, list)) {
+		if (list == NULL || !room_turn_note_wraps(turn, list)) {
 			wrap_list_unref(list);
 			return CHAT_ERR_NOMEM;
 		}
@@ -414,29 +246,18 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 	entry.wire = from->wire;
 	entry.entry_hash = change.entry_hash;
 	entry.event_hash = event.event_hash;
-	add_entry(turn, &entry, list);
+	room_turn_add_entry(turn, &entry, list);
 	batch->closed = entry.rekey ? false : batch->closed || change.closed;
 	if (change.member != NULL && (change.old_state != change.new_state || change.member_new) &&
-	    !note_stay(turn, change.member, change.seq))
+	    !room_turn_note_stay(turn, change.member, change.seq))
 		return CHAT_ERR_NOMEM;
-	if (change.peer != NULL && !note_stay(turn, change.peer, change.seq))
+	if (change.peer != NULL && !room_turn_note_stay(turn, change.peer, change.seq))
 		return CHAT_ERR_NOMEM;
 	return CHAT_OK;
 }
 
-/* The stays that a batch changed are in memory for the commands behind it in the turn. */
-static void
-note_stays_of_accounts(struct engine *engine, struct room *room)
-{
-	for (uint32_t i = 0; i < room->turn.stay_count; i++) {
-		struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
-
-		if (account != NULL)
-			account_note_stay(engine, account, room, &room->turn.stays[i]);
-	}
-}
-
-/* Takes the batch's part of the turn back.  Stay changes are rebuilt from the roster, which was rolled back. */
+/* Takes the batch's part of the turn back.  Stay changes are rebuilt from the roster, which was rolled back.
+ */
 static void
 cut_batch(struct batch *batch, uint32_t stay_mark, const struct store_stay_change *stays_before)
 {
@@ -531,13 +352,13 @@ judge_post_events(struct engine *engine, struct pending *p)
 	p->entry_count = cmd->events.count;
 	turn->closed_by_change = batch.closed;
 	turn->last_poster = cmd->from;
-	note_stays_of_accounts(engine, p->room);
+	room_turn_note_accounts(engine, p->room);
 out:
 	free(stays_before);
 	if (err != CHAT_OK) {
 		const char *text = p->text;
 
-		refuse_by_rules(p, err);
+		pending_refuse_by_rules(p, err);
 		if (text != NULL)
 			p->text = text;
 		if (done > 0)
@@ -571,150 +392,6 @@ finish_post(struct engine *engine, struct pending *p)
 	out->posted.count = p->entry_count;
 	out->posted.server_time_ms = turn->entries[p->first_entry].server_time_ms;
 	out->posted.hash = turn->entries[p->first_entry + p->entry_count - 1].log_hash;
-}
-
-/* ---- re-wraps ---- */
-
-void
-judge_post_rewraps(struct engine *engine, struct pending *p)
-{
-	const struct command *cmd = p->cmd;
-	struct rewrap rewrap;
-	struct stay *stay;
-	enum chat_err err;
-
-	err = room_of_session(engine, p->session, &cmd->room_id, &p->room, &stay);
-	if (err != CHAT_OK) {
-		pending_refuse(p, err, NULL, NULL);
-		return;
-	}
-	for (uint32_t i = 0; i < cmd->rewraps.count; i++) {
-		err = rewrap_decode(cmd->rewraps.rewraps[i].wire, &rewrap);
-		if (err == CHAT_OK)
-			err = roster_judge_rewrap(
-			    p->room->roster, &rewrap, &p->session->account->member_id, &p->refusal);
-		if (err != CHAT_OK) {
-			refuse_by_rules(p, err);
-			p->refusal.index = i;
-			return;
-		}
-	}
-	/* Only when all are good: they are stored together. */
-	for (uint32_t i = 0; i < cmd->rewraps.count; i++) {
-		struct store_op *op = store_batch_add(engine->batch, STORE_PUT_REWRAP);
-
-		if (op == NULL || rewrap_decode(cmd->rewraps.rewraps[i].wire, &rewrap) != CHAT_OK) {
-			pending_refuse(p, CHAT_ERR_BUSY, NULL, NULL);
-			return;
-		}
-		op->put_rewrap.room_id = p->room->id;
-		op->put_rewrap.epoch_id = rewrap.epoch_id;
-		op->put_rewrap.recipient = rewrap.recipient;
-		op->put_rewrap.wrapper = rewrap.wrapper;
-		op->put_rewrap.wire = cmd->rewraps.rewraps[i].wire.data;
-	}
-}
-
-static void
-push_rewrap(struct engine *engine, const struct room *room, const struct rewrap *rewrap, struct bytes wire)
-{
-	const struct account *account = account_of_member(engine, &rewrap->recipient);
-	Chat__V1__Wraps push = CHAT__V1__WRAPS__INIT;
-	Chat__V1__EpochWraps epoch = CHAT__V1__EPOCH_WRAPS__INIT, *list[] = {&epoch};
-	ProtobufCBinaryData data = {.data = (uint8_t *)(uintptr_t)wire.data, .len = wire.len};
-	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-	const struct session *session;
-
-	if (account == NULL)
-		return;
-	push.room_id.data = (uint8_t *)(uintptr_t)room->id.b;
-	push.room_id.len = DIGEST_BYTES;
-	epoch.epoch_id.data = (uint8_t *)(uintptr_t)rewrap->epoch_id.b;
-	epoch.epoch_id.len = DIGEST_BYTES;
-	epoch.rewrap = &data;
-	epoch.n_rewrap = 1;
-	push.epoch = list;
-	push.n_epoch = 1;
-	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_WRAPS_PUSH;
-	frame.wraps_push = &push;
-	TAILQ_FOREACH (session, &account->sessions, account_link)
-		engine_out_frame(engine, session->conn, &frame, 0);
-}
-
-/* An ask whose epochs were all answered is done. */
-static void
-end_ask(struct room *room, const struct rewrap *rewrap)
-{
-	struct rewrap_ask *ask, *next;
-
-	TAILQ_FOREACH_SAFE (ask, &room->asks, link, next) {
-		if (!digest_equal(&ask->member_id, &rewrap->recipient))
-			continue;
-		for (uint32_t i = 0; i < ask->epoch_count;) {
-			if (digest_equal(&ask->epoch_ids[i], &rewrap->epoch_id))
-				ask->epoch_ids[i] = ask->epoch_ids[--ask->epoch_count];
-			else
-				i++;
-		}
-		if (ask->epoch_count == 0) {
-			TAILQ_REMOVE(&room->asks, ask, link);
-			room->ask_count--;
-			free(ask);
-		}
-	}
-}
-
-void
-finish_post_rewraps(struct engine *engine, struct pending *p)
-{
-	const struct command *cmd = p->cmd;
-	struct rewrap rewrap;
-
-	engine_out(engine, OUT_OK, cmd->from, cmd->request_id);
-	for (uint32_t i = 0; i < cmd->rewraps.count; i++) {
-		if (rewrap_decode(cmd->rewraps.rewraps[i].wire, &rewrap) != CHAT_OK)
-			continue;
-		push_rewrap(engine, p->room, &rewrap, cmd->rewraps.rewraps[i].wire);
-		end_ask(p->room, &rewrap);
-	}
-}
-
-void
-finish_ask_rewrap(struct engine *engine, struct pending *p)
-{
-	const struct command *cmd = p->cmd;
-	struct rewrap_ask *ask;
-	struct room *room;
-	struct stay *stay;
-	enum chat_err err;
-
-	err = room_of_session(engine, p->session, &cmd->room_id, &room, &stay);
-	if (err == CHAT_OK && room->ask_count >= REWRAP_ASKS_PER_ROOM)
-		err = CHAT_ERR_LIMIT;
-	if (err != CHAT_OK) {
-		pending_refuse(p, err, NULL, NULL);
-		engine_out_error(engine, p);
-		return;
-	}
-	/* One ask per member: a new one takes the old one's place. */
-	TAILQ_FOREACH (ask, &room->asks, link)
-		if (digest_equal(&ask->member_id, &p->session->account->member_id))
-			break;
-	if (ask == NULL) {
-		ask = calloc(1, sizeof *ask);
-		if (ask == NULL) {
-			pending_refuse(p, CHAT_ERR_BUSY, NULL, NULL);
-			engine_out_error(engine, p);
-			return;
-		}
-		ask->member_id = p->session->account->member_id;
-		TAILQ_INSERT_TAIL(&room->asks, ask, link);
-		room->ask_count++;
-	}
-	ask->epoch_count = cmd->epochs.count;
-	memcpy(ask->epoch_ids, cmd->epochs.epoch_ids, cmd->epochs.count * sizeof *ask->epoch_ids);
-	engine_out(engine, OUT_OK, cmd->from, cmd->request_id);
-	room_push_asks(engine, room, NULL);
 }
 
 /* ---- healing ---- */

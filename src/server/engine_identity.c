@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Identities: the first card, the ones that follow, the sealed blobs, and who waits for a card. */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "group/card.h"
+#include "server/audit.h"
+#include "server/engine_impl.h"
+
+/* ---- publishing ---- */
+
+void
+judge_publish_identity(struct engine *engine, struct pending *p)
+{
+	const struct command *cmd = p->cmd;
+	struct store_put_identity *put;
+	struct card card;
+	enum chat_err err;
+
+	if (account_entry(engine, cmd->publish_identity.account, cmd->publish_identity.account_id) == NULL) {
+		pending_refuse(p, CHAT_ERR_LOGIN_REFUSED, NULL, NULL);
+		return;
+	}
+	err = card_decode(cmd->publish_identity.card, &card);
+	if (err != CHAT_OK) {
+		pending_refuse(p, err, NULL, NULL);
+		return;
+	}
+	if (card.serial != 1 || card.retired || !realm_equal(&card.realm, store_realm(engine->store)) ||
+	    !bytes_equal(account_bytes(&card.account), cmd->publish_identity.account)) {
+		pending_refuse(p, CHAT_ERR_NOT_ALLOWED, "the card is not a first one of this account", NULL);
+		return;
+	}
+	p->op = store_batch_add(engine->batch, STORE_PUT_IDENTITY);
+	if (p->op == NULL) {
+		pending_refuse(p, CHAT_ERR_NOMEM, NULL, NULL);
+		return;
+	}
+	put = &p->op->put_identity;
+	put->account = cmd->publish_identity.account;
+	put->account_id = cmd->publish_identity.account_id;
+	put->member_id = card.member_id;
+	put->card_hash = card.card_hash;
+	put->card = cmd->publish_identity.card;
+	put->bag = cmd->publish_identity.bag;
+	put->bag_version = 1;
+	put->recovery = cmd->publish_identity.recovery;
+	put->proof = cmd->publish_identity.proof;
+}
+
+static void
+push_card(struct engine *engine, struct conn_ref to, struct account *account)
+{
+	Chat__V1__CardPublished push = CHAT__V1__CARD_PUBLISHED__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+
+	push.account = account->name.s;
+	push.card.data = (uint8_t *)(uintptr_t)account->card.data;
+	push.card.len = account->card.len;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_CARD_PUBLISHED;
+	frame.card_published = &push;
+	engine_out_frame(engine, to, &frame, 0);
+}
+
+void
+finish_publish_identity(struct engine *engine, struct pending *p)
+{
+	struct watch *watch, *next;
+	struct account *account;
+
+	finish_op(engine, p);
+	if (p->op->result.outcome != STORE_STORED ||
+	    account_get(engine, p->cmd->publish_identity.account, &account) != CHAT_OK)
+		return;
+	audit_identity_published(account_bytes(&account->name), &account->member_id);
+	LIST_FOREACH_SAFE(watch, &engine->watches, link, next)
+	{
+		if (!account_equal(&watch->name, &account->name))
+			continue;
+		push_card(engine, watch->conn, account);
+		LIST_REMOVE(watch, link);
+		free(watch);
+	}
+}
+
+void
+judge_publish_card(struct engine *engine, struct pending *p)
+{
+	struct account *account = p->session->account;
+	struct card old, next;
+	enum chat_err err;
+
+	err = card_decode(p->cmd->publish_card.card, &next);
+	if (err == CHAT_OK)
+		err = card_decode(account->card, &old);
+	if (err != CHAT_OK) {
+		pending_refuse(p, err, NULL, NULL);
+		return;
+	}
+	if (!digest_equal(&next.card_hash, &old.card_hash) && !card_may_follow(&old, &next)) {
+		pending_refuse(p, CHAT_ERR_CONFLICT, NULL, NULL);
+		p->refusal.has_current = true;
+		p->refusal.current = old.card_hash;
+		return;
+	}
+	if (!digest_equal(&next.card_hash, &old.card_hash) &&
+	    !bucket_take(&account->card_bucket, engine->now.mono_ms, CARDS_PER_HOUR,
+		UINT64_C(3600000) / CARDS_PER_HOUR, &p->retry_after_ms)) {
+		pending_refuse(p, CHAT_ERR_RATE, "an identity publishes one card an hour", NULL);
+		return;
+	}
+	p->op = store_batch_add(engine->batch, STORE_PUT_CARD);
+	if (p->op == NULL) {
+		pending_refuse(p, CHAT_ERR_NOMEM, NULL, NULL);
+		return;
+	}
+	p->op->put_card.account = account_bytes(&account->name);
+	p->op->put_card.expected_hash = old.card_hash;
+	p->op->put_card.card_hash = next.card_hash;
+	p->op->put_card.card = p->cmd->publish_card.card;
+}
+
+void
+finish_publish_card(struct engine *engine, struct pending *p)
+{
+	struct account *account = p->session->account;
+	struct session *session;
+	struct card card;
+
+	finish_op(engine, p);
+	if (p->op->result.outcome != STORE_STORED)
+		return;
+	if (account_take_card(account, p->cmd->publish_card.card) != CHAT_OK ||
+	    card_decode(account->card, &card) != CHAT_OK)
+		return;
+	audit_card_published(account_bytes(&account->name), card.serial, card.retired);
+	TAILQ_FOREACH (session, &account->sessions, account_link)
+		if (session != p->session)
+			push_card(engine, session->conn, account);
+}
+
+/* ---- blobs ---- */
+
+void
+finish_op(struct engine *engine, struct pending *p)
+{
+	const struct store_result *result = &p->op->result;
+
+	if (result->outcome == STORE_STORED || result->outcome == STORE_ALREADY) {
+		engine_out(engine, OUT_OK, p->cmd->from, p->cmd->request_id);
+		return;
+	}
+	pending_refuse(p, CHAT_ERR_CONFLICT, NULL, NULL);
+	p->number = result->version;
+	p->refusal.has_current = !digest_is_zero(&result->current);
+	p->refusal.current = result->current;
+	engine_out_error(engine, p);
+}
+
+/* Whose blob: the session's, or before the key is proved the account's whose password was right. */
+static enum chat_err
+blob_account(struct engine *engine, struct pending *p, struct store_account *ret)
+{
+	const struct session *session = engine_session(engine, p->cmd->from);
+	struct bytes name =
+	    session != NULL ? account_bytes(&session->account->name) : p->cmd->account.account;
+	enum chat_err err;
+
+	err = store_account_by_name(engine->store, name, ret);
+	if (err == CHAT_ERR_NOT_FOUND)
+		pending_refuse(p, CHAT_ERR_NO_IDENTITY, NULL, NULL);
+	else if (err != CHAT_OK)
+		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+	return err;
+}
+
+void
+finish_get_recovery(struct engine *engine, struct pending *p)
+{
+	Chat__V1__Recovery answer = CHAT__V1__RECOVERY__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	struct store_account stored;
+
+	if (blob_account(engine, p, &stored) != CHAT_OK) {
+		engine_out_error(engine, p);
+		return;
+	}
+	answer.blob.data = (uint8_t *)(uintptr_t)stored.recovery.data;
+	answer.blob.len = stored.recovery.len;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_RECOVERY;
+	frame.recovery = &answer;
+	engine_out_frame(engine, p->cmd->from, &frame, p->cmd->request_id);
+}
+
+void
+finish_get_bag(struct engine *engine, struct pending *p)
+{
+	Chat__V1__BagBlob answer = CHAT__V1__BAG_BLOB__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	struct store_account stored;
+
+	if (blob_account(engine, p, &stored) != CHAT_OK) {
+		engine_out_error(engine, p);
+		return;
+	}
+	answer.blob.data = (uint8_t *)(uintptr_t)stored.bag.data;
+	answer.blob.len = stored.bag.len;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_BAG;
+	frame.bag = &answer;
+	engine_out_frame(engine, p->cmd->from, &frame, p->cmd->request_id);
+}
+
+void
+judge_put_recovery(struct engine *engine, struct pending *p)
+{
+	p->op = store_batch_add(engine->batch, STORE_PUT_RECOVERY);
+	if (p->op == NULL) {
+		pending_refuse(p, CHAT_ERR_NOMEM, NULL, NULL);
+		return;
+	}
+	p->op->put_recovery.account = account_bytes(&p->session->account->name);
+	p->op->put_recovery.recovery = p->cmd->blob.blob;
+}
+
+void
+finish_put_recovery(struct engine *engine, struct pending *p)
+{
+	finish_op(engine, p);
+	if (p->op->result.outcome == STORE_STORED)
+		p->session->account->has_recovery = p->cmd->blob.blob.len > 0;
+}
+
+void
+judge_put_bag(struct engine *engine, struct pending *p)
+{
+	struct reader rd;
+	uint64_t version;
+
+	/* u8 1 || u64 version || ...: the version is outside the seal, for the server to compare. */
+	rd_init(&rd, p->cmd->blob.blob);
+	if (rd_u8(&rd) != 1) {
+		pending_refuse(p, CHAT_ERR_UNSUPPORTED, NULL, NULL);
+		return;
+	}
+	version = rd_u64(&rd);
+	if (rd.failed || version != p->cmd->blob.expected_version + 1) {
+		pending_refuse(
+		    p, CHAT_ERR_MALFORMED, "the bag's version is not the one after expected_version", NULL);
+		return;
+	}
+	p->op = store_batch_add(engine->batch, STORE_PUT_BAG);
+	if (p->op == NULL) {
+		pending_refuse(p, CHAT_ERR_NOMEM, NULL, NULL);
+		return;
+	}
+	p->op->put_bag.account = account_bytes(&p->session->account->name);
+	p->op->put_bag.expected_version = p->cmd->blob.expected_version;
+	p->op->put_bag.version = version;
+	p->op->put_bag.bag = p->cmd->blob.blob;
+}
+
+void
+finish_put_bag(struct engine *engine, struct pending *p)
+{
+	finish_op(engine, p);
+	if (p->op->result.outcome == STORE_STORED)
+		p->session->account->bag_version = p->op->put_bag.version;
+}
+
+/* ---- cards of others ---- */
+
+static uint32_t
+count_watches(const struct engine *engine, struct conn_ref conn)
+{
+	const struct watch *watch;
+	uint32_t count = 0;
+
+	LIST_FOREACH (watch, &engine->watches, link)
+		count += watch->conn.loop == conn.loop && watch->conn.slot == conn.slot;
+	return count;
+}
+
+/* A full list of watches is no error: the client asks again when it next needs the card. */
+static void
+add_watch(struct engine *engine, struct conn_ref conn, struct bytes name)
+{
+	struct watch *watch;
+
+	if (count_watches(engine, conn) >= WATCHES_PER_CONN)
+		return;
+	watch = calloc(1, sizeof *watch);
+	if (watch == NULL || account_name_set(name, &watch->name) != CHAT_OK) {
+		free(watch);
+		return;
+	}
+	watch->conn = conn;
+	LIST_INSERT_HEAD(&engine->watches, watch, link);
+}
+
+void
+finish_get_card(struct engine *engine, struct pending *p)
+{
+	Chat__V1__Card answer = CHAT__V1__CARD__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	struct bytes name = p->cmd->get_card.account;
+	struct account *account;
+	enum chat_err err;
+
+	if (engine->table == NULL || passwd_table_find(engine->table, name) == NULL) {
+		pending_refuse(p, CHAT_ERR_NO_ACCOUNT, NULL, NULL);
+		engine_out_error(engine, p);
+		return;
+	}
+	err = account_get(engine, name, &account);
+	if (err == CHAT_ERR_NOT_FOUND) {
+		if (p->cmd->get_card.watch)
+			add_watch(engine, p->cmd->from, name);
+		pending_refuse(p, CHAT_ERR_NO_IDENTITY, NULL, NULL);
+		engine_out_error(engine, p);
+		return;
+	}
+	if (err != CHAT_OK) {
+		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+		engine_out_error(engine, p);
+		return;
+	}
+	answer.account = account->name.s;
+	answer.card.data = (uint8_t *)(uintptr_t)account->card.data;
+	answer.card.len = account->card.len;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_CARD;
+	frame.card = &answer;
+	engine_out_frame(engine, p->cmd->from, &frame, p->cmd->request_id);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Who rekeys: after a change of readers one connection is asked, alone, for a while. */
+
+#include <assert.h>
+
+#include "server/engine_impl.h"
+
+void
+room_end_lease(struct engine *engine, struct room *room)
+{
+	if (!room->leased)
+		return;
+	TAILQ_REMOVE(&engine->leased_rooms, room, lease_link);
+	room->leased = false;
+}
+
+bool
+session_is_joined(const struct room *room, const struct session *session)
+{
+	return member_is_joined(roster_member(room->roster, &session->account->member_id));
+}
+
+/* `prefer` if it follows the room and may; with generation 0 it names the one to avoid if there is another.
+ */
+static struct session *
+choose_rekeyer(const struct engine *engine, const struct room *room, struct conn_ref prefer)
+{
+	struct session *session = engine_session(engine, prefer), *other = NULL;
+	const struct subscriber *subscriber;
+
+	if (session != NULL && room_subscriber(room, session) != NULL && session_is_joined(room, session))
+		return session;
+	LIST_FOREACH (subscriber, &room->subscribers, room_link) {
+		session = subscriber->session;
+		if (!session_is_joined(room, session))
+			continue;
+		if (session->conn.loop != prefer.loop || session->conn.slot != prefer.slot)
+			return session;
+		other = session;
+	}
+	return other;
+}
+
+void
+room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer)
+{
+	Chat__V1__RekeyWanted push = CHAT__V1__REKEY_WANTED__INIT;
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	struct session *session;
+
+	if (room->leased || room->roster == NULL || !roster_needs_rekey(room->roster))
+		return;
+	session = choose_rekeyer(engine, room, prefer);
+	if (session == NULL)
+		return; /* the next member who comes is asked */
+	room->leased = true;
+	room->lease = session->conn;
+	room->lease_until_ms = engine->now.mono_ms + REKEY_LEASE_MS;
+	TAILQ_INSERT_TAIL(&engine->leased_rooms, room, lease_link);
+	push.room_id.data = room->id.b;
+	push.room_id.len = DIGEST_BYTES;
+	push.lease_ms = REKEY_LEASE_MS;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED;
+	frame.rekey_wanted = &push;
+	engine_out_frame(engine, session->conn, &frame, 0);
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* Who may come in, and who has to go: proofs of keys and passwords, sessions, the password file. */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/audit.h"
+#include "server/engine_impl.h"
+
+/* ---- sessions ---- */
+
+struct session *
+engine_session(const struct engine *engine, struct conn_ref conn)
+{
+	struct session *session;
+
+	if (conn.loop >= engine->config.loop_count || conn.slot >= engine->config.slots_per_loop)
+		return NULL;
+	session = engine->sessions[conn.loop][conn.slot];
+	return session != NULL && session->conn.generation == conn.generation ? session : NULL;
+}
+
+void
+session_close(struct engine *engine, struct session *session)
+{
+	struct account *account = session->account;
+	struct subscriber *subscriber;
+
+	while ((subscriber = LIST_FIRST(&session->subscribers)) != NULL)
+		subscriber_remove(engine, subscriber);
+	TAILQ_REMOVE(&account->sessions, session, account_link);
+	account->session_count--;
+	engine->session_count--;
+	engine->sessions[session->conn.loop][session->conn.slot] = NULL;
+	free(session);
+}
+
+/* Ends what a connection has here, whether it got as far as a session or not. */
+static void
+forget_connection(struct engine *engine, struct conn_ref conn)
+{
+	struct session *session = engine_session(engine, conn);
+	struct watch *watch, *next;
+
+	if (session != NULL)
+		session_close(engine, session);
+	LIST_FOREACH_SAFE(watch, &engine->watches, link, next)
+	{
+		if (watch->conn.loop == conn.loop && watch->conn.slot == conn.slot) {
+			LIST_REMOVE(watch, link);
+			free(watch);
+		}
+	}
+}
+
+void
+finish_session_close(struct engine *engine, struct pending *p)
+{
+	forget_connection(engine, p->cmd->from);
+}
+
+/* ---- by key ---- */
+
+const struct passwd_entry *
+account_entry(const struct engine *engine, struct bytes name, struct bytes account_id)
+{
+	const struct passwd_entry *entry;
+
+	if (engine->table == NULL)
+		return NULL;
+	entry = passwd_table_find(engine->table, name);
+	if (entry == NULL || !bytes_equal(BYTES_STR(entry->id), account_id))
+		return NULL;
+	return entry;
+}
+
+static void
+refuse_login(struct pending *p)
+{
+	pending_refuse(p, CHAT_ERR_LOGIN_REFUSED, NULL, NULL);
+}
+
+void
+finish_key_proved(struct engine *engine, struct pending *p)
+{
+	const struct command *cmd = p->cmd;
+	const struct passwd_entry *entry;
+	struct account *account = NULL;
+	struct session *session = NULL;
+	struct outcome *out;
+	enum chat_err err;
+
+	entry = account_entry(engine, cmd->key_proved.account, cmd->key_proved.account_id);
+	err = account_get(engine, cmd->key_proved.account, &account);
+	if (err == CHAT_ERR_NOT_FOUND || (err == CHAT_OK && (entry == NULL || entry->locked))) {
+		refuse_login(p);
+		goto out;
+	}
+	if (err == CHAT_OK && (!digest_equal(&account->member_id, &cmd->key_proved.member_id) ||
+				  !bytes_equal(account->account_id, cmd->key_proved.account_id))) {
+		refuse_login(p);
+		goto out;
+	}
+	if (err == CHAT_OK && !digest_equal(&account->proof, &cmd->key_proved.proof)) {
+		pending_refuse(
+		    p, CHAT_ERR_PASSWORD_REQUIRED, "the password was changed; give it once more", NULL);
+		goto out;
+	}
+	if (err == CHAT_OK && account->session_count >= engine->config.sessions_per_account) {
+		pending_refuse(p, CHAT_ERR_LIMIT, "this account has as many sessions as the server allows",
+		    "close one of them");
+		goto out;
+	}
+	if (err == CHAT_OK)
+		err = account_load_rooms(engine, account);
+	if (err != CHAT_OK) {
+		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+		goto out;
+	}
+	if (engine_session(engine, cmd->from) != NULL) {
+		pending_refuse(p, CHAT_ERR_WRONG_PHASE, "this connection is logged in already", NULL);
+		goto out;
+	}
+	session = calloc(1, sizeof *session);
+	out = engine_out(engine, OUT_LOGIN_OK, cmd->from, cmd->request_id);
+	if (session == NULL || out == NULL || owned_copy(account->card, &out->login_ok.card) != CHAT_OK) {
+		if (out != NULL)
+			out->type =
+			    OUT_OK; /* unreachable for a loop: the connection is closed by its time limit */
+		free(session);
+		return;
+	}
+	session->conn = cmd->from;
+	session->account = account;
+	session->since_unix_ms = engine->now.unix_ms;
+	snprintf(session->addr, sizeof session->addr, "%.*s", (int)cmd->key_proved.addr.len,
+	    (const char *)cmd->key_proved.addr.data);
+	LIST_INIT(&session->subscribers);
+	TAILQ_INSERT_TAIL(&account->sessions, session, account_link);
+	account->session_count++;
+	engine->session_count++;
+	engine->sessions[cmd->from.loop][cmd->from.slot] = session;
+
+	out->login_ok.bag_version = account->bag_version;
+	out->login_ok.sessions = account->session_count;
+	out->login_ok.member_id = account->member_id;
+	memcpy(out->login_ok.ed_pk, account->ed_pk, sizeof out->login_ok.ed_pk);
+	return;
+out:
+	engine_out_error(engine, p);
+}
+
+/* ---- by password ---- */
+
+static void
+set_proof(struct engine *engine, struct pending *p, struct bytes name, const struct digest *proof)
+{
+	p->op = store_batch_add(engine->batch, STORE_SET_PROOF);
+	if (p->op == NULL) {
+		pending_refuse(p, CHAT_ERR_NOMEM, NULL, NULL);
+		return;
+	}
+	p->op->set_proof.account = name;
+	p->op->set_proof.proof = *proof;
+}
+
+void
+judge_password_proved(struct engine *engine, struct pending *p)
+{
+	const struct command *cmd = p->cmd;
+	struct account *account;
+	enum chat_err err;
+
+	if (account_entry(engine, cmd->password_proved.account, cmd->password_proved.account_id) == NULL) {
+		refuse_login(p);
+		return;
+	}
+	err = account_get(engine, cmd->password_proved.account, &account);
+	if (err == CHAT_ERR_NOT_FOUND)
+		return;
+	if (err != CHAT_OK) {
+		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+		return;
+	}
+	if (!digest_equal(&account->proof, &cmd->password_proved.proof))
+		set_proof(engine, p, cmd->password_proved.account, &cmd->password_proved.proof);
+}
+
+void
+finish_password_proved(struct engine *engine, struct pending *p)
+{
+	const struct command *cmd = p->cmd;
+	struct account *account = NULL;
+	struct outcome *out;
+	enum chat_err err;
+
+	err = account_get(engine, cmd->password_proved.account, &account);
+	if (err != CHAT_OK && err != CHAT_ERR_NOT_FOUND) {
+		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+		engine_out_error(engine, p);
+		return;
+	}
+	out = engine_out(engine, OUT_PASSWORD_OK, cmd->from, cmd->request_id);
+	if (out == NULL || account == NULL)
+		return;
+	account->proof = cmd->password_proved.proof;
+	out->password_ok.has_identity = owned_copy(account->card, &out->password_ok.card) == CHAT_OK;
+	out->password_ok.has_recovery = account->has_recovery;
+}
+
+void
+judge_password_changed(struct engine *engine, struct pending *p)
+{
+	set_proof(engine, p, account_bytes(&p->session->account->name), &p->cmd->password_changed.proof);
+	p->session->account->proof = p->cmd->password_changed.proof;
+}
+
+/* ---- the password file ---- */
+
+static void
+add_retire(struct engine *engine, struct bytes name)
+{
+	struct store_op *op = store_batch_add(engine->batch, STORE_RETIRE_ACCOUNT);
+	uint8_t *copy;
+
+	if (op == NULL)
+		return; /* the next table finds it again */
+	copy = store_batch_alloc(engine->batch, name.len);
+	if (copy == NULL) {
+		store_batch_drop_last(engine->batch);
+		return;
+	}
+	memcpy(copy, name.data, name.len);
+	op->retire_account.account = BYTES(copy, name.len);
+}
+
+static bool
+retire_unless_listed(void *ctx, struct bytes account, struct bytes account_id, const struct digest *member_id)
+{
+	struct engine *engine = ctx;
+
+	(void)member_id;
+	if (account_entry(engine, account, account_id) == NULL)
+		add_retire(engine, account);
+	return true;
+}
+
+/* An account that is not in the file any more, or is there as another one, is retired: who gets the name next
+ * inherits nothing. */
+void
+judge_accounts(struct engine *engine, struct pending *p)
+{
+	enum chat_err err;
+
+	passwd_table_unref(engine->table);
+	engine->table = passwd_table_ref(p->cmd->accounts.table);
+	err = store_accounts_each(engine->store, retire_unless_listed, engine);
+	if (err != CHAT_OK)
+		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+}
+
+static void
+close_sessions(struct engine *engine, struct account *account, const char *why)
+{
+	struct session *session;
+
+	if (account->session_count > 0)
+		audit_sessions_ended(account_bytes(&account->name), account->session_count, why);
+	while ((session = TAILQ_FIRST(&account->sessions)) != NULL) {
+		struct outcome *out = engine_out(engine, OUT_CLOSE, session->conn, 0);
+
+		if (out != NULL)
+			out->close.reason = CHAT_ERR_EVICTED;
+		session_close(engine, session);
+	}
+}
+
+void
+finish_accounts(struct engine *engine, struct pending *p)
+{
+	struct account *account;
+	size_t at = 0;
+
+	(void)p;
+	while ((account = map_next(&engine->accounts, &at)) != NULL) {
+		const struct passwd_entry *entry =
+		    account_entry(engine, account_bytes(&account->name), account->account_id);
+
+		if (entry == NULL || entry->locked)
+			close_sessions(engine, account, entry == NULL ? "deleted" : "locked");
+		if (entry == NULL) {
+			audit_account_retired(account_bytes(&account->name));
+			account_drop(engine, account);
+		}
+	}
+}

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What the engine says, and how often somebody may ask. */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/frame.h"
+#include "server/engine_impl.h"
+
+struct outcome *
+engine_out(struct engine *engine, enum outcome_type type, struct conn_ref to, uint64_t request_id)
+{
+	struct outcome *out = outcome_new(type);
+
+	if (out == NULL)
+		return NULL;
+	out->to = to;
+	out->request_id = request_id;
+	*engine->out_last = out;
+	engine->out_last = &out->next;
+	return out;
+}
+
+void
+engine_out_error(struct engine *engine, const struct pending *p)
+{
+	struct outcome *out = engine_out(engine, OUT_ERROR, p->cmd->from, p->cmd->request_id);
+
+	if (out == NULL)
+		return;
+	out->error.err = p->err;
+	strlcpy(out->error.text, p->text != NULL ? p->text : chat_strerror(p->err), sizeof out->error.text);
+	strlcpy(out->error.mend, p->mend != NULL ? p->mend : "", sizeof out->error.mend);
+	out->error.index = p->refusal.index;
+	out->error.has_current = p->refusal.has_current;
+	out->error.current = p->refusal.current;
+	out->error.retry_after_ms = p->retry_after_ms;
+	out->error.number = p->number;
+}
+
+void
+engine_out_frame(struct engine *engine, struct conn_ref to, Chat__V1__ServerFrame *frame, uint64_t request_id)
+{
+	struct outcome *out;
+	struct frame_ref *ref;
+	size_t len;
+
+	frame->id = request_id;
+	len = frame_server_bytes(frame);
+	ref = frame_ref_new(len);
+	if (ref == NULL)
+		return;
+	frame_server_put(frame, ref->data, len);
+	out = engine_out(engine, OUT_FRAME, to, request_id);
+	if (out == NULL) {
+		frame_ref_unref(ref);
+		return;
+	}
+	out->frame = ref;
+}
+
+void
+pending_refuse(struct pending *p, enum chat_err err, const char *text, const char *mend)
+{
+	assert(err != CHAT_OK);
+	p->err = err;
+	p->text = text;
+	p->mend = mend;
+}
+
+void
+engine_refuse(struct engine *engine, struct pending *p, enum chat_err err, const char *text)
+{
+	pending_refuse(p, err, text, NULL);
+	engine_out_error(engine, p);
+}
+
+bool
+bucket_take(struct bucket *bucket, uint64_t now_ms, uint32_t burst, uint64_t refill_ms, uint64_t *ret_wait_ms)
+{
+	uint64_t refills;
+
+	if (!bucket->started) {
+		*bucket = (struct bucket){.since_ms = now_ms, .left = burst, .started = true};
+	}
+	refills = (now_ms - bucket->since_ms) / refill_ms;
+	if (refills > 0) {
+		bucket->left = refills >= burst - bucket->left ? burst : bucket->left + (uint32_t)refills;
+		bucket->since_ms += refills * refill_ms;
+	}
+	if (bucket->left == 0) {
+		*ret_wait_ms = bucket->since_ms + refill_ms - now_ms;
+		return false;
+	}
+	bucket->left--;
+	return true;
+}

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef SERVER_ENGINE_STATE_H
+#define SERVER_ENGINE_STATE_H
+
+/*
+ * What the engine remembers, for its own files only.  All of it is a cache of the store but for: sessions and
+ * who follows what, watches, asks and leases, the rates, and read cursors that are not written yet.
+ *
+ * Ownership: the engine owns accounts and rooms, an account its sessions and stays, a session its
+ * subscriptions, a room what the turn adds to it.  Pointers between them are followed only in one direction
+ * at the end of a life: accounts go with their sessions, sessions with their subscriptions; a room is kept as
+ * long as somebody follows it.
+ */
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "accounts/passwd_file.h"
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/map.h"
+#include "group/identity.h"
+#include "group/roster.h"
+#include "proto/limits.h"
+#include "server/engine.h"
+#include "store/store.h"
+
+struct account;
+struct room;
+struct session;
+
+/* A token bucket: `left` of `burst`, one more every `refill_ms`. */
+struct bucket {
+	uint64_t since_ms;
+	uint32_t left;
+	bool started;
+};
+
+/* One member's stay in one room, as the account knows it. */
+struct stay {
+	struct digest room_id;
+	uint64_t room_no;
+	enum store_stay stay;
+	uint64_t since_seq;
+	uint64_t read_seq;
+	bool read_dirty; /* the cursor is ahead of the store's */
+	LIST_ENTRY(stay) dirty_link;
+	struct account *account;
+};
+
+struct account {
+	struct account_name name;
+	struct bytes account_id; /* owned */
+	struct digest member_id;
+	struct digest card_hash;
+	struct digest proof;
+	struct bytes card; /* owned */
+	uint8_t ed_pk[ED25519_PK_BYTES];
+	bool card_retired;
+	bool has_recovery;
+	uint64_t bag_version;
+	struct bucket card_bucket;
+
+	bool rooms_loaded;
+	struct map rooms;       /* room_id -> struct stay, owned */
+	uint32_t reading_count; /* rooms with a stay that is not out */
+
+	TAILQ_HEAD(, session) sessions; /* oldest first */
+	uint32_t session_count;
+};
+
+struct session {
+	struct conn_ref conn;
+	struct account *account;
+	uint64_t since_unix_ms;
+	char addr[64];
+	TAILQ_ENTRY(session) account_link;
+	LIST_HEAD(, subscriber) subscribers;
+};
+
+/* A session that follows a room. */
+struct subscriber {
+	struct session *session;
+	struct room *room;
+	LIST_ENTRY(subscriber) session_link;
+	LIST_ENTRY(subscriber) room_link;
+};
+
+/* A connection that waits for an account's first card. */
+struct watch {
+	struct conn_ref conn;
+	LIST_ENTRY(watch) link;
+	struct account_name name;
+};
+
+/* Somebody who asked for a re-wrap. */
+struct rewrap_ask {
+	struct digest member_id;
+	uint32_t epoch_count;
+	TAILQ_ENTRY(rewrap_ask) link;
+	struct digest epoch_ids[EPOCHS_ASKED_MAX];
+};
+
+/* What this turn adds to a room; its arrays are kept between turns. */
+struct room_turn {
+	struct store_op *op; /* the append; NULL: the room is untouched */
+	struct store_new_entry *entries;
+	struct wrap_list **wraps; /* by entry; references, NULL where it is no rekey */
+	uint32_t entry_count, entry_cap;
+	struct store_counter *counters;
+	uint32_t counter_count, counter_cap;
+	struct store_wrap *store_wraps;
+	uint32_t wrap_count, wrap_cap;
+	struct store_stay_change *stays;
+	uint64_t *out_seq;
+	uint32_t stay_count, stay_cap;
+	bool closed_by_change; /* a reader-changing event came */
+	struct conn_ref last_poster;
+};
+
+struct room {
+	struct digest id;
+	uint64_t room_no; /* 0: its create is not committed yet */
+	uint64_t oldest_whole_seq;
+	struct roster *roster; /* NULL: to be loaded */
+	LIST_HEAD(, subscriber) subscribers;
+	uint32_t subscriber_count;
+	uint32_t *loop_subscribers; /* by loop */
+
+	struct conn_ref lease; /* asked to rekey */
+	uint64_t lease_until_ms;
+	struct map rekey_buckets; /* member_id -> struct member_bucket, owned */
+	TAILQ_HEAD(, rewrap_ask) asks;
+	uint32_t ask_count;
+
+	struct room_turn turn;
+	TAILQ_ENTRY(room) touched_link;
+	TAILQ_ENTRY(room) lease_link;
+	TAILQ_ENTRY(room) idle_link;
+	bool leased, idle;
+};
+
+struct member_bucket {
+	struct digest member_id;
+	struct bucket bucket;
+};
+
+/* A command of this turn, between judge and finish. */
+struct pending {
+	STAILQ_ENTRY(pending) link;
+	struct command *cmd;
+	struct session *session; /* NULL: none, or gone */
+	enum chat_err err;       /* refused by judge */
+	struct roster_refusal refusal;
+	const char *text, *mend; /* of err; static storage, may be NULL */
+	uint64_t retry_after_ms;
+	uint64_t number;
+	struct room *room; /* of a post: where its entries are in the room's turn */
+	uint32_t first_entry, entry_count;
+	struct store_op *op; /* of other changes: the operation that decides */
+};
+
+struct engine {
+	struct engine_config config;
+	struct store *store;
+	struct store_batch *batch;
+	struct passwd_table *table; /* reference; NULL before the first CMD_ACCOUNTS */
+
+	struct map accounts;        /* name -> struct account */
+	struct map members;         /* member_id -> struct account */
+	struct map rooms;           /* id -> struct room */
+	struct session ***sessions; /* [loop][slot] */
+	uint32_t session_count;
+	LIST_HEAD(, watch) watches;
+	LIST_HEAD(, stay) dirty_stays;
+	uint64_t dirty_since_ms;
+	TAILQ_HEAD(, room) leased_rooms;
+	TAILQ_HEAD(, room) idle_rooms; /* loaded, without subscribers; the longest idle first */
+	uint32_t idle_count;
+
+	struct now now;
+	STAILQ_HEAD(, pending) pendings;
+	TAILQ_HEAD(, room) touched;
+	struct outcome *out_first, **out_last;
+	bool cautious;
+
+	uint64_t started_unix_ms, started_mono_ms;
+	uint64_t turns, commands, entries, failed_commits;
+};
+
+/* A room that nobody follows is forgotten when more than so many are. */
+#define IDLE_ROOMS_KEPT 1024
+/* Cursors are written this long after the first one moved. */
+#define CURSOR_FLUSH_MS 5000
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+
+/* What a turn adds to a room: gathered by posts, handed to the store at the commit. */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "server/engine_impl.h"
+
+void
+room_turn_reset(struct room_turn *turn)
+{
+	for (uint32_t i = 0; i < turn->entry_count; i++) {
+		wrap_list_unref(turn->wraps[i]);
+		turn->wraps[i] = NULL;
+	}
+	turn->op = NULL;
+	turn->entry_count = 0;
+	turn->counter_count = 0;
+	turn->wrap_count = 0;
+	turn->stay_count = 0;
+	turn->closed_by_change = false;
+	turn->last_poster = (struct conn_ref){0};
+}
+
+void
+room_turn_fini(struct room_turn *turn)
+{
+	room_turn_reset(turn);
+	free(turn->entries);
+	free(turn->wraps);
+	free(turn->counters);
+	free(turn->store_wraps);
+	free(turn->stays);
+	free(turn->out_seq);
+}
+
+void
+room_turn_close(struct room *room)
+{
+	struct room_turn *turn = &room->turn;
+	struct store_append *append = &turn->op->append;
+
+	append->entries = turn->entries;
+	append->entry_count = turn->entry_count;
+	append->counters = turn->counters;
+	append->counter_count = turn->counter_count;
+	append->wraps = turn->store_wraps;
+	append->wrap_count = turn->wrap_count;
+	append->stays = turn->stays;
+	append->stay_count = turn->stay_count;
+}
+
+/* Makes room for one more in an array; the array is as it was on failure. */
+static bool
+grow(void *array, uint32_t *cap, uint32_t count, size_t item)
+{
+	void **at = array;
+	uint32_t more = *cap == 0 ? 8 : *cap * 2;
+	void *new;
+
+	if (count < *cap)
+		return true;
+	new = reallocarray(*at, more, item);
+	if (new == NULL)
+		return false;
+	*at = new;
+	*cap = more;
+	return true;
+}
+
+bool
+room_turn_reserve(struct room_turn *turn)
+{
+	uint32_t cap = turn->entry_cap;
+
+	return grow(&turn->entries, &cap, turn->entry_count, sizeof *turn->entries) &&
+	       grow(&turn->wraps, &turn->entry_cap, turn->entry_count, sizeof *turn->wraps) &&
+	       grow(&turn->counters, &turn->counter_cap, turn->counter_count, sizeof *turn->counters);
+}
+
+static bool
+grow_stays(struct room_turn *turn)
+{
+	uint32_t cap = turn->stay_cap;
+
+	return grow(&turn->stays, &cap, turn->stay_count, sizeof *turn->stays) &&
+	       grow(&turn->out_seq, &turn->stay_cap, turn->stay_count, sizeof *turn->out_seq);
+}
+
+bool
+room_touch(struct engine *engine, struct room *room, uint64_t expected_seq)
+{
+	if (room->turn.op != NULL)
+		return true;
+	room->turn.op = store_batch_add(engine->batch, STORE_APPEND);
+	if (room->turn.op == NULL)
+		return false;
+	room->turn.op->append.room_id = room->id;
+	room->turn.op->append.expected_seq = expected_seq;
+	TAILQ_INSERT_TAIL(&engine->touched, room, touched_link);
+	room_note_busy(engine, room);
+	return true;
+}
+
+void
+room_turn_add_entry(struct room_turn *turn, const struct store_new_entry *entry, struct wrap_list *wraps)
+{
+	turn->entries[turn->entry_count] = *entry;
+	turn->wraps[turn->entry_count] = wraps;
+	turn->entry_count++;
+}
+
+bool
+room_turn_note_counter(struct room_turn *turn, const struct message_header *header)
+{
+	/* From the newest: a busy device is the one that was last. */
+	for (uint32_t i = turn->counter_count; i-- > 0;) {
+		struct store_counter *counter = &turn->counters[i];
+
+		if (memcmp(counter->device.b, header->device.b, DEVICE_ID_BYTES) == 0 &&
+		    digest_equal(&counter->sender, &header->sender)) {
+			counter->last = header->counter;
+			return true;
+		}
+	}
+	if (!grow(&turn->counters, &turn->counter_cap, turn->counter_count, sizeof *turn->counters))
+		return false;
+	turn->counters[turn->counter_count++] = (struct store_counter){
+	    .sender = header->sender, .device = header->device, .last = header->counter};
+	return true;
+}
+
+bool
+room_turn_note_wraps(struct room_turn *turn, const struct wrap_list *list)
+{
+	for (uint32_t i = 0; i < list->count; i++) {
+		if (!grow(&turn->store_wraps, &turn->wrap_cap, turn->wrap_count, sizeof *turn->store_wraps))
+			return false;
+		turn->store_wraps[turn->wrap_count++] = (struct store_wrap){
+		    .epoch_id = list->epoch_id,
+		    .member_id = list->items[i].member_id,
+		    .wrap = list->items[i].wrap,
+		};
+	}
+	return true;
+}
+
+bool
+room_turn_note_stay(struct room_turn *turn, const struct roster_member *member, uint64_t seq)
+{
+	static const enum store_stay stays[] = {
+	    [MEMBER_OUT] = STORE_OUT, [MEMBER_INVITED] = STORE_INVITED, [MEMBER_JOINED] = STORE_JOINED};
+	uint32_t i;
+
+	for (i = 0; i < turn->stay_count; i++)
+		if (digest_equal(&turn->stays[i].member_id, &member->id))
+			break;
+	if (i == turn->stay_count) {
+		if (!grow_stays(turn))
+			return false;
+		turn->stays[i].member_id = member->id;
+		turn->out_seq[i] = 0;
+		turn->stay_count++;
+	}
+	turn->stays[i].stay = stays[member->state];
+	turn->stays[i].since_seq = member->place_seq;
+	/* The first time: what a subscription from before still gets. */
+	if (member->state == MEMBER_OUT && turn->out_seq[i] == 0)
+		turn->out_seq[i] = seq;
+	return true;
+}
+
+void
+room_turn_note_accounts(struct engine *engine, struct room *room)
+{
+	for (uint32_t i = 0; i < room->turn.stay_count; i++) {
+		struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
+
+		if (account != NULL)
+			account_note_stay(engine, account, room, &room->turn.stays[i]);
+	}
+}
