@@ -149,6 +149,8 @@ void room_turn_close(struct room *room);
 /* The room's operation of this turn; its expected head is the one before the first post.  False: no memory.
  */
 bool room_touch(struct engine *engine, struct room *room, uint64_t expected_seq) MUST_USE;
+/* Takes that back if nothing was added since: the store appends no empty lists. */
+void room_untouch(struct engine *engine, struct room *room);
 /* Room for one more entry, and for one more counter.  False: no memory. */
 bool room_turn_reserve(struct room_turn *turn) MUST_USE;
 /* The entry's bytes are borrowed until the commit; the wraps (of a rekey, else NULL) are taken over. */

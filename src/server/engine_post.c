@@ -55,6 +55,7 @@ judge_post_message(struct engine *engine, struct pending *p)
 	err = roster_post_message(room->roster, &message.header, &cmd->message.entry_hash,
 	    &p->session->account->member_id, engine->now.unix_ms, &p->refusal);
 	if (err != CHAT_OK) {
+		room_untouch(engine, room);
 		pending_refuse_by_rules(p, err);
 		return;
 	}

@@ -105,6 +105,18 @@ room_touch(struct engine *engine, struct room *room, uint64_t expected_seq)
 }
 
 void
+room_untouch(struct engine *engine, struct room *room)
+{
+	if (room->turn.op == NULL || room->turn.entry_count > 0)
+		return;
+	assert(store_batch_op(engine->batch, store_batch_count(engine->batch) - 1) == room->turn.op);
+	store_batch_drop_last(engine->batch);
+	room->turn.op = NULL;
+	TAILQ_REMOVE(&engine->touched, room, touched_link);
+	room_note_idle(engine, room);
+}
+
+void
 room_turn_add_entry(struct room_turn *turn, const struct store_new_entry *entry, struct wrap_list *wraps)
 {
 	turn->entries[turn->entry_count] = *entry;

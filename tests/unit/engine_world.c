@@ -83,7 +83,8 @@ person_end(struct person *p)
 }
 
 /* A hash of the right form; nobody types a password here. */
-#define ANY_HASH "$6$saltsaltsaltsalt$" \
+#define ANY_HASH                                                                                             \
+	"$6$saltsaltsaltsalt$"                                                                               \
 	"qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
 
 void
@@ -153,8 +154,8 @@ cmd_publish(struct world *w, struct conn_ref from, const struct person *p)
 {
 	uint8_t bag[64] = {1, 0, 0, 0, 0, 0, 0, 0, 1};
 	struct bytes name = account_bytes(&p->identity.account);
-	struct command *cmd =
-	    command_new(CMD_PUBLISH_IDENTITY, from, ++w->next_id, 2 * name.len + 64 + p->card.len + sizeof bag);
+	struct command *cmd = command_new(
+	    CMD_PUBLISH_IDENTITY, from, ++w->next_id, 2 * name.len + 64 + p->card.len + sizeof bag);
 	size_t at = 0;
 
 	cmd->publish_identity.account = lay(cmd, &at, name);
@@ -225,14 +226,14 @@ draft_event(struct world *w, struct draft *d, const struct person *actor, struct
 		wraps.count = d->staged->count;
 	}
 	if (roster_post_event(c->roster,
-	        &(const struct roster_post){
-	            .event = &decoded,
-	            .poster = &actor->identity.member_id,
-	            .wraps = &wraps,
-	            .server_time_ms = w->now.unix_ms + 1, /* the turn that it will be posted in */
-	            .signatures_good = true,
-	        },
-	        NULL, &refusal) != CHAT_OK)
+		&(const struct roster_post){
+		    .event = &decoded,
+		    .poster = &actor->identity.member_id,
+		    .wraps = &wraps,
+		    .server_time_ms = w->now.unix_ms + 1, /* the turn that it will be posted in */
+		    .signatures_good = true,
+		},
+		NULL, &refusal) != CHAT_OK)
 		fail_msg("the draft is refused: %s", refusal.why);
 	c->room_id = roster_state(c->roster)->room_id;
 	d->count++;
@@ -251,7 +252,8 @@ draft_create(struct world *w, struct draft *d, const struct person *actor, struc
 }
 
 void
-draft_invite(struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who)
+draft_invite(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who)
 {
 	struct event event = {.type = EVENT_INVITE};
 
@@ -261,7 +263,8 @@ draft_invite(struct world *w, struct draft *d, const struct person *actor, struc
 }
 
 void
-draft_simple(struct world *w, struct draft *d, const struct person *actor, struct copy *c, enum event_type type)
+draft_simple(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, enum event_type type)
 {
 	struct event event = {.type = type};
 
@@ -270,7 +273,8 @@ draft_simple(struct world *w, struct draft *d, const struct person *actor, struc
 }
 
 void
-draft_kick(struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who)
+draft_kick(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who)
 {
 	struct event event = {.type = EVENT_KICK};
 
@@ -332,11 +336,12 @@ draft_command(struct world *w, struct draft *d, struct conn_ref from, const stru
 	return cmd;
 }
 
-struct command *
-cmd_message(struct world *w, struct conn_ref from, const struct person *p, struct copy *c)
+struct message_header
+header_next(const struct world *w, const struct person *p, const struct copy *c)
 {
 	const struct roster_state *state = roster_state(c->roster);
-	struct message_header header = {
+
+	return (struct message_header){
 	    .epoch_id = state->epoch_id,
 	    .sender = p->identity.member_id,
 	    .device = p->device,
@@ -345,22 +350,37 @@ cmd_message(struct world *w, struct conn_ref from, const struct person *p, struc
 	    .seen_hash = state->head.L,
 	    .time_ms = w->now.unix_ms,
 	};
+}
+
+struct command *
+cmd_message_of(struct world *w, struct conn_ref from, const struct person *p, const struct digest *room_id,
+    const struct message_header *header)
+{
 	struct epoch_key key = {{1}};
-	struct roster_refusal refusal = {0};
 	struct message message;
 	struct buf wire = {0};
 	struct command *cmd;
 	size_t at = 0;
 
-	assert_ok(message_seal(&key, &header, BYTES_STR("hello"), &p->identity.sign, &w->random, &wire));
+	assert_ok(message_seal(&key, header, BYTES_STR("hello"), &p->identity.sign, &w->random, &wire));
 	cmd = command_new(CMD_POST_MESSAGE, from, ++w->next_id, wire.len);
-	cmd->room_id = c->room_id;
+	cmd->room_id = *room_id;
 	cmd->message.wire = lay(cmd, &at, buf_bytes(&wire));
 	buf_fini(&wire);
 	assert_ok(message_decode(cmd->message.wire, &message));
 	cmd->message.entry_hash = log_entry_hash(ENTRY_MESSAGE, &message.msg_hash, message.sig.data);
+	return cmd;
+}
+
+struct command *
+cmd_message(struct world *w, struct conn_ref from, const struct person *p, struct copy *c)
+{
+	struct message_header header = header_next(w, p, c);
+	struct command *cmd = cmd_message_of(w, from, p, &c->room_id, &header);
+	struct roster_refusal refusal = {0};
+
 	if (roster_post_message(c->roster, &header, &cmd->message.entry_hash, &p->identity.member_id,
-	        w->now.unix_ms + 1, &refusal) != CHAT_OK)
+		w->now.unix_ms + 1, &refusal) != CHAT_OK)
 		fail_msg("the message is refused: %s", refusal.why);
 	return cmd;
 }
@@ -393,7 +413,8 @@ find_out(const struct outcome *list, enum outcome_type type, struct conn_ref to)
 }
 
 void
-world_assert_refused(struct world *w, struct conn_ref conn, enum chat_err expected, const char *file, int line)
+world_assert_refused(
+    struct world *w, struct conn_ref conn, enum chat_err expected, const char *file, int line)
 {
 	const struct outcome *out = find_out(w->out, OUT_ERROR, conn);
 
@@ -406,13 +427,15 @@ world_assert_refused(struct world *w, struct conn_ref conn, enum chat_err expect
 }
 
 const struct outcome *
-world_assert_answered(struct world *w, enum outcome_type type, struct conn_ref conn, const char *file, int line)
+world_assert_answered(
+    struct world *w, enum outcome_type type, struct conn_ref conn, const char *file, int line)
 {
 	const struct outcome *out = find_out(w->out, type, conn), *error = find_out(w->out, OUT_ERROR, conn);
 
 	if (out == NULL) {
 		print_error("no such answer; the error is %s: %s\n",
-		    error != NULL ? chat_err_name(error->error.err) : "none", error != NULL ? error->error.text : "");
+		    error != NULL ? chat_err_name(error->error.err) : "none",
+		    error != NULL ? error->error.text : "");
 		_fail(file, line);
 	}
 	return out;

@@ -3,8 +3,8 @@
 #define TESTS_UNIT_ENGINE_WORLD_H
 
 /*
- * The engine with a real store, without sockets: people with real identities post real events, a turn at a time.  RSA
- * moduli are random bytes of the right form, for the server never uses one.
+ * The engine with a real store, without sockets: people with real identities post real events, a turn at a
+ * time.  RSA moduli are random bytes of the right form, for the server never uses one.
  */
 
 #include "unit.h"
@@ -81,25 +81,35 @@ struct copy {
 void copy_init(struct world *w, struct copy *c);
 void copy_fini(struct copy *c);
 
-void draft_event(struct world *w, struct draft *d, const struct person *actor, struct copy *c, struct event *event);
+void draft_event(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, struct event *event);
 void draft_create(struct world *w, struct draft *d, const struct person *actor, struct copy *c);
-void draft_invite(struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who);
-void draft_simple(struct world *w, struct draft *d, const struct person *actor, struct copy *c, enum event_type type);
-void draft_kick(struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who);
+void draft_invite(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who);
+void draft_simple(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, enum event_type type);
+void draft_kick(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who);
 void draft_rekey(struct world *w, struct draft *d, const struct person *actor, struct copy *c);
-struct command *draft_command(struct world *w, struct draft *d, struct conn_ref from, const struct digest *room_id);
+struct command *
+draft_command(struct world *w, struct draft *d, struct conn_ref from, const struct digest *room_id);
 
+/* What p's next message says of itself as the copy stands, and a message that says so, whatever it is worth.
+ */
+struct message_header header_next(const struct world *w, const struct person *p, const struct copy *c);
+struct command *cmd_message_of(struct world *w, struct conn_ref from, const struct person *p,
+    const struct digest *room_id, const struct message_header *header);
 /* A message by p as the copy stands; the copy takes it. */
 struct command *cmd_message(struct world *w, struct conn_ref from, const struct person *p, struct copy *c);
-struct command *cmd_resume(
-    struct world *w, struct conn_ref from, const struct digest *room_id, uint64_t next_seq, const struct digest *hash);
+struct command *cmd_resume(struct world *w, struct conn_ref from, const struct digest *room_id,
+    uint64_t next_seq, const struct digest *hash);
 
 /* The first outcome of a type for a connection; NULL if there is none. */
 const struct outcome *find_out(const struct outcome *list, enum outcome_type type, struct conn_ref to);
 /* Asserts that the turn answered conn with this error. */
-#define assert_refused(w, conn, expected) \
-	world_assert_refused((w), (conn), (expected), __FILE__, __LINE__)
-void world_assert_refused(struct world *w, struct conn_ref conn, enum chat_err expected, const char *file, int line);
+#define assert_refused(w, conn, expected) world_assert_refused((w), (conn), (expected), __FILE__, __LINE__)
+void world_assert_refused(
+    struct world *w, struct conn_ref conn, enum chat_err expected, const char *file, int line);
 #define assert_answered(w, type, conn) world_assert_answered((w), (type), (conn), __FILE__, __LINE__)
 const struct outcome *world_assert_answered(
     struct world *w, enum outcome_type type, struct conn_ref conn, const char *file, int line);

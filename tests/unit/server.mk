@@ -1,16 +1,20 @@
 # Unit tests of src/server: as in base.mk.
 check_LTLIBRARIES += tests/unit/libengineworld.la
-tests_unit_libengineworld_la_SOURCES = tests/unit/engine_world.c tests/unit/engine_world.h
+tests_unit_libengineworld_la_SOURCES = tests/unit/engine_world.c tests/unit/engine_world.h \
+	tests/unit/engine_people.c tests/unit/engine_people.h
 
 server_tests = \
 	tests/unit/test_delivery \
 	tests/unit/test_engine \
+	tests/unit/test_engine_posts \
 	tests/unit/test_engine_schedule
 check_PROGRAMS += $(server_tests)
 TESTS += $(server_tests)
 tests_unit_test_delivery_LDADD = src/server/libserver.la $(libs_unit)
-tests_unit_test_engine_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
-tests_unit_test_engine_schedule_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
+libs_engine = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
+tests_unit_test_engine_LDADD = $(libs_engine)
+tests_unit_test_engine_posts_LDADD = $(libs_engine)
+tests_unit_test_engine_schedule_LDADD = $(libs_engine)
 
 # From the socket to the engine: a whole server in the test's process.
 check_LTLIBRARIES += tests/unit/libserverrig.la

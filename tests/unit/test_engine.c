@@ -2,105 +2,7 @@
 
 /* The engine with a real store, one turn at a time: what is asked, what is answered, what others are told. */
 
-#include "engine_world.h"
-
-#include "proto/frame.h"
-
-#define ALICE world_conn(0, 1)
-#define BOB   world_conn(1, 2)
-#define CAROL world_conn(0, 3)
-
-struct people {
-	struct world w;
-	struct person alice, bob, carol;
-};
-
-static const struct digest zero;
-
-static void
-people_start(struct people *t, uint64_t seed, const struct store_options *options)
-{
-	const struct person *all[] = {&t->alice, &t->bob, &t->carol};
-
-	world_start(&t->w, seed, options);
-	person_make(&t->w, &t->alice, "alice");
-	person_make(&t->w, &t->bob, "bob");
-	person_make(&t->w, &t->carol, "carol");
-	world_accounts(&t->w, all, ARRAY_LEN(all), NULL);
-}
-
-static void
-people_end(struct people *t)
-{
-	person_end(&t->alice);
-	person_end(&t->bob);
-	person_end(&t->carol);
-	world_end(&t->w);
-}
-
-/* Alice makes a room, invites Bob and rekeys, in one batch. */
-static void
-room_with_bob(struct people *t, struct copy *c)
-{
-	struct draft d = {0};
-	const struct outcome *posted;
-
-	copy_init(&t->w, c);
-	draft_create(&t->w, &d, &t->alice, c);
-	draft_invite(&t->w, &d, &t->alice, c, &t->bob);
-	draft_rekey(&t->w, &d, &t->alice, c);
-	world_turn(&t->w, draft_command(&t->w, &d, ALICE, NULL));
-	posted = assert_answered(&t->w, OUT_POSTED, ALICE);
-	assert_int_equal(posted->posted.first_seq, 1);
-	assert_int_equal(posted->posted.count, 3);
-	assert_true(digest_equal(&posted->posted.hash, &roster_state(c->roster)->head.L));
-}
-
-static void
-resume_all(struct people *t, const struct copy *c, struct conn_ref conn)
-{
-	world_turn(&t->w, cmd_resume(&t->w, conn, &c->room_id, 1, &zero));
-	assert_answered(&t->w, OUT_SUBSCRIBED, conn);
-}
-
-static void
-bob_joins(struct people *t, struct copy *c)
-{
-	struct draft d = {0};
-
-	draft_simple(&t->w, &d, &t->bob, c, EVENT_JOIN);
-	world_turn(&t->w, draft_command(&t->w, &d, BOB, &c->room_id));
-	assert_answered(&t->w, OUT_POSTED, BOB);
-}
-
-static const Chat__V1__ServerFrame *
-decode(const struct outcome *out, struct arena *arena)
-{
-	const Chat__V1__ServerFrame *frame = NULL;
-
-	assert_non_null(out);
-	frame_arena_init(arena);
-	assert_ok(frame_decode_server(
-	    BYTES(out->frame->data + FRAME_HEADER_BYTES, out->frame->len - FRAME_HEADER_BYTES), arena, &frame));
-	return frame;
-}
-
-/* The frame of this kind among those sent to a connection. */
-static bool
-was_pushed(struct world *w, struct conn_ref to, Chat__V1__ServerFrame__BodyCase what)
-{
-	bool found = false;
-
-	for (const struct outcome *out = w->out; out != NULL && !found; out = out->next) {
-		struct arena arena;
-
-		if (out->type != OUT_FRAME || out->to.loop != to.loop || out->to.slot != to.slot)
-			continue;
-		found = decode(out, &arena)->body_case == what;
-		arena_fini(&arena);
-	}
-	return found;
-}
+#include "engine_people.h"
 
 TEST(an_identity_is_published_once_and_logs_in)
 {
@@ -180,7 +82,7 @@ TEST(an_account_deleted_and_added_again_inherits_nothing)
 	world_turn(&t.w, cmd_key(&t.w, ALICE, &t.alice));
 	assert_refused(&t.w, ALICE, CHAT_ERR_LOGIN_REFUSED);
 	world_login(&t.w, ALICE, &again);
-	world_turn(&t.w, cmd_resume(&t.w, ALICE, &c.room_id, 1, &zero));
+	world_turn(&t.w, cmd_resume(&t.w, ALICE, &c.room_id, 1, &digest_zero));
 	assert_refused(&t.w, ALICE, CHAT_ERR_NO_ROOM);
 	person_end(&again);
 	copy_fini(&c);
@@ -328,9 +230,9 @@ TEST(a_refused_event_leaves_nothing_of_its_batch)
 	assert_refused(&t.w, ALICE, CHAT_ERR_BAD_SIGNATURE);
 	assert_int_equal(find_out(t.w.out, OUT_ERROR, ALICE)->error.index, 1);
 	assert_null(find_out(t.w.out, OUT_ENTRIES, (struct conn_ref){.loop = 0}));
-	world_turn(&t.w, cmd_resume(&t.w, CAROL, &c.room_id, 1, &zero));
+	world_turn(&t.w, cmd_resume(&t.w, CAROL, &c.room_id, 1, &digest_zero));
 	assert_refused(&t.w, CAROL, CHAT_ERR_NO_ROOM); /* not invited after all */
-	world_turn(&t.w, cmd_resume(&t.w, BOB, &c.room_id, 1, &zero));
+	world_turn(&t.w, cmd_resume(&t.w, BOB, &c.room_id, 1, &digest_zero));
 	assert_int_equal(assert_answered(&t.w, OUT_SUBSCRIBED, BOB)->subscribed.head_seq, 3);
 	copy_fini(&c);
 	people_end(&t);
@@ -360,7 +262,7 @@ TEST(who_is_kicked_gets_the_kick_and_nothing_after)
 	world_turn(&t.w, cmd_message(&t.w, ALICE, &t.alice, &c));
 	assert_answered(&t.w, OUT_POSTED, ALICE);
 	assert_null(find_out(t.w.out, OUT_ENTRIES, (struct conn_ref){.loop = 1})); /* only Bob was there */
-	world_turn(&t.w, cmd_resume(&t.w, BOB, &c.room_id, 1, &zero));
+	world_turn(&t.w, cmd_resume(&t.w, BOB, &c.room_id, 1, &digest_zero));
 	assert_refused(&t.w, BOB, CHAT_ERR_NO_ROOM);
 	copy_fini(&c);
 	people_end(&t);
@@ -408,8 +310,8 @@ room_request(struct people *t, enum command_type type, const struct digest *room
 TEST(no_request_tells_a_stranger_that_a_room_exists)
 {
 	static const enum command_type types[] = {CMD_RESUME, CMD_GET_HISTORY, CMD_GET_ROSTER, CMD_GET_PREFIX,
-	    CMD_GET_WRAPS, CMD_POST_EVENTS, CMD_POST_MESSAGE, CMD_POST_REWRAPS, CMD_ASK_REWRAP, CMD_SET_CURSOR,
-	    CMD_OFFER_ENTRIES};
+	    CMD_GET_WRAPS, CMD_POST_EVENTS, CMD_POST_MESSAGE, CMD_POST_REWRAPS, CMD_ASK_REWRAP,
+	    CMD_SET_CURSOR, CMD_OFFER_ENTRIES};
 	struct people t;
 	struct copy c;
 	struct digest nowhere;
@@ -449,7 +351,7 @@ TEST(commands_that_only_look_see_what_is_committed)
 	world_begin(&t.w);
 	engine_apply(t.w.engine, cmd_message(&t.w, ALICE, &t.alice, &c));
 	t.w.now.unix_ms--; /* cmd_message() counts on the turn that begins after it */
-	engine_apply(t.w.engine, cmd_resume(&t.w, BOB, &c.room_id, 1, &zero));
+	engine_apply(t.w.engine, cmd_resume(&t.w, BOB, &c.room_id, 1, &digest_zero));
 	world_commit(&t.w);
 	assert_int_equal(assert_answered(&t.w, OUT_SUBSCRIBED, BOB)->subscribed.head_seq, 4);
 	copy_fini(&c);
@@ -479,14 +381,14 @@ TEST(what_was_acknowledged_survives_a_full_disk_and_the_rest_is_refused)
 	assert_true(refused);
 	assert_true(engine_is_cautious(t.w.engine));
 	/* Reading goes on. */
-	world_turn(&t.w, cmd_resume(&t.w, BOB, &c.room_id, 1, &zero));
+	world_turn(&t.w, cmd_resume(&t.w, BOB, &c.room_id, 1, &digest_zero));
 	assert_int_equal(assert_answered(&t.w, OUT_SUBSCRIBED, BOB)->subscribed.head_seq, acknowledged);
 
 	/* Space is back: the room goes on where it was. */
 	world_restart(&t.w);
 	world_accounts(&t.w, (const struct person *[]){&t.alice, &t.bob, &t.carol}, 3, NULL);
 	world_turn(&t.w, cmd_key(&t.w, ALICE, &t.alice));
-	world_turn(&t.w, cmd_resume(&t.w, ALICE, &c.room_id, 1, &zero));
+	world_turn(&t.w, cmd_resume(&t.w, ALICE, &c.room_id, 1, &digest_zero));
 	assert_int_equal(assert_answered(&t.w, OUT_SUBSCRIBED, ALICE)->subscribed.head_seq, acknowledged);
 	copy_fini(&c);
 	people_end(&t);

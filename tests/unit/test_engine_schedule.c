@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
 /*
- * The engine, delivery and the readers' side of the store under random schedules.  People talk, invite, join, leave and
- * kick in a few rooms, several commands to a turn; between the engine and each connection are what the server has: mail
- * that waits, queues that fill, reads that come late, connections that end and resume.
+ * The engine, delivery and the readers' side of the store under random schedules.  People talk, invite, join,
+ * leave and kick in a few rooms, several commands to a turn; between the engine and each connection are what
+ * the server has: mail that waits, queues that fill, reads that come late, connections that end and resume.
  *
- * The model is a plain list for each room: what was acknowledged, in order.  Of each subscription it asks: the numbers
- * from where it resumed on, each once, in order, to the head or to the end of the stay; a message whole for who was joined
- * when it was said and is still, and never whole for who was no reader when its epoch opened.
+ * The model is a plain list for each room: what was acknowledged, in order.  Of each subscription it asks:
+ * the numbers from where it resumed on, each once, in order, to the head or to the end of the stay; a message
+ * whole for who was joined when it was said and is still, and never whole for who was no reader when its
+ * epoch opened.
  */
 
 #include "engine_world.h"
@@ -25,7 +26,7 @@
 struct model_entry {
 	struct digest L;
 	bool message;
-	uint8_t joined;  /* bit by person: joined when it was said */
+	uint8_t joined;   /* bit by person: joined when it was said */
 	uint8_t entitled; /* bit by person: reader when its epoch opened */
 };
 
@@ -140,9 +141,11 @@ maybe_read(struct schedule *s, struct model_sub *sub)
 {
 	if (sub->on && sub->ended && !sub->reading && delivery_is_over(&sub->d)) {
 		assert_int_equal(sub->next, sub->end_seq + 1);
-		sub_off(sub); /* as the server forgets it; the client may come again after another invitation */
+		sub_off(
+		    sub); /* as the server forgets it; the client may come again after another invitation */
 	}
-	if (!sub->on || !delivery_wants_read(&sub->d, sub->queued < QUEUE_MARK, &sub->read_from, &sub->read_to))
+	if (!sub->on ||
+	    !delivery_wants_read(&sub->d, sub->queued < QUEUE_MARK, &sub->read_from, &sub->read_to))
 		return;
 	delivery_read_started(&sub->d);
 	sub->reading = true;
@@ -200,8 +203,8 @@ static struct model_conn *
 conn_of(struct schedule *s, struct conn_ref ref)
 {
 	for (size_t c = 0; c < CONNS; c++)
-		if (s->conns[c].open && s->conns[c].ref.loop == ref.loop && s->conns[c].ref.slot == ref.slot &&
-		    s->conns[c].ref.generation == ref.generation)
+		if (s->conns[c].open && s->conns[c].ref.loop == ref.loop &&
+		    s->conns[c].ref.slot == ref.slot && s->conns[c].ref.generation == ref.generation)
 			return &s->conns[c];
 	return NULL;
 }
@@ -320,8 +323,8 @@ note_entries(struct schedule *s, struct model_room *room, const struct command *
 {
 	const struct roster_state *state = roster_state(room->copy.roster);
 
-	/* The copy knows its last hash only; a batch's inner ones come from the answer of the reader, which checks
-	 * them against this list: so they are computed here, entry by entry. */
+	/* The copy knows its last hash only; a batch's inner ones come from the answer of the reader, which
+	 * checks them against this list: so they are computed here, entry by entry. */
 	if (cmd->type == CMD_POST_MESSAGE) {
 		room->head++;
 		room->entries[room->head] = (struct model_entry){
@@ -420,8 +423,7 @@ random_post(struct schedule *s)
 	} else if (dice <= 6 && !member_is_reader(them)) {
 		post_event(s, person, room, EVENT_INVITE, other);
 	} else {
-		struct command *cmd =
-		    cmd_message(&s->w, s->conns[c].ref, &s->people[person], &room->copy);
+		struct command *cmd = cmd_message(&s->w, s->conns[c].ref, &s->people[person], &room->copy);
 
 		note_entries(s, room, cmd);
 		apply(s, cmd);
@@ -443,7 +445,7 @@ random_resume(struct schedule *s)
 		sub->next = 1;
 	sub->joined_since = 0;
 	apply(s, cmd_resume(&s->w, s->conns[c].ref, &room->copy.room_id, sub->next,
-	    sub->next == 1 ? &digest_zero : &room->entries[sub->next - 1].L));
+		     sub->next == 1 ? &digest_zero : &room->entries[sub->next - 1].L));
 	sub->resuming = true;
 }
 
@@ -454,7 +456,8 @@ note_joined(struct schedule *s)
 	for (size_t c = 0; c < CONNS; c++) {
 		for (size_t r = 0; r < ROOMS; r++) {
 			struct model_sub *sub = &s->conns[c].subs[r];
-			bool joined = s->rooms[r].made && member_is_joined(member_of(s, &s->rooms[r], person_of(c)));
+			bool joined =
+			    s->rooms[r].made && member_is_joined(member_of(s, &s->rooms[r], person_of(c)));
 
 			if (!joined || !sub->on)
 				sub->joined_since = 0;
