@@ -28,7 +28,7 @@ gnutls/: tls
 nettle/: crypto
 gmp.h: crypto
 sqlite3.h: store libchat
-crypt.h: accounts
+crypt.h: accounts libchat
 curses.h: client
 ncurses: client
 readline/: client

@@ -16,6 +16,7 @@ src_libchat_libchat_core_la_LIBADD = $(LIBBSD_LIBS)
 noinst_LTLIBRARIES += src/libchat/libchat-client.la
 src_libchat_libchat_client_la_SOURCES = \
 	src/libchat/datadir.c src/libchat/datadir.h \
+	src/libchat/identity_file.c src/libchat/identity_file.h \
 	src/libchat/server_name.c src/libchat/server_name.h \
 	src/libchat/storage_db.c src/libchat/storage_db.h \
 	src/libchat/storage_ops.h \
@@ -25,8 +26,8 @@ src_libchat_libchat_client_la_SOURCES = \
 	src/libchat/storage_sqlite_outbox.c \
 	src/libchat/storage_sqlite_room.c \
 	src/libchat/text.c src/libchat/text.h
-src_libchat_libchat_client_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
-src_libchat_libchat_client_la_LIBADD = $(SQLITE_LIBS) $(LIBBSD_LIBS)
+src_libchat_libchat_client_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(LIBCRYPT_CFLAGS)
+src_libchat_libchat_client_la_LIBADD = $(SQLITE_LIBS) $(LIBCRYPT_LIBS) $(LIBBSD_LIBS)
 
 # lib_LTLIBRARIES += src/libchat/libchat.la
 # src_libchat_libchat_la_SOURCES =
