@@ -74,7 +74,7 @@ struct loop_thread {
 	struct passwd_table *table;   /* a reference; what this loop last saw in force */
 	struct conn_slot *slots;
 	uint32_t first_free;
-	TAILQ_HEAD(, conn) conns;
+	TAILQ_HEAD(conns_head, conn) conns;
 	TAILQ_HEAD(, conn) handshakes; /* that have a step to do */
 	struct loop_task handshake_task;
 	struct map sub_rooms; /* room_no -> struct sub_room, see sub.h */

@@ -18,15 +18,26 @@ tests_unit_test_engine_schedule_LDADD = $(libs_engine)
 
 # From the socket to the engine: a whole server in the test's process.
 check_LTLIBRARIES += tests/unit/libserverrig.la
-tests_unit_libserverrig_la_SOURCES = tests/unit/server_rig.c tests/unit/server_rig.h
+tests_unit_libserverrig_la_SOURCES = tests/unit/server_rig.c tests/unit/server_rig.h \
+	tests/unit/loop_rig.c tests/unit/loop_rig.h
 libs_rig = tests/unit/libserverrig.la tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 
 server_io_tests = \
-	tests/unit/test_server
+	tests/unit/test_conn \
+	tests/unit/test_kdf \
+	tests/unit/test_login_delay \
+	tests/unit/test_outq \
+	tests/unit/test_server \
+	tests/unit/test_staging
 check_PROGRAMS += $(server_io_tests)
 TESTS += $(server_io_tests)
 threads_tests += $(server_io_tests)
+tests_unit_test_conn_LDADD = $(libs_rig)
+tests_unit_test_kdf_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_login_delay_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_outq_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_server_LDADD = $(libs_rig)
+tests_unit_test_staging_LDADD = $(libs_server) $(libs_unit)
 
 # Options and configuration.
 config_tests = \

@@ -87,8 +87,9 @@ rig_write_passwd(struct rig *rig, const char *locked, const char *missing)
 		if (missing != NULL && strlen(missing) == name_len && memcmp(line, missing, name_len) == 0)
 			continue;
 		fprintf(file, "%s%s\n", line,
-		    locked != NULL && strlen(locked) == name_len && memcmp(line, locked, name_len) == 0 ? ",locked"
-		                                                                                         : "");
+		    locked != NULL && strlen(locked) == name_len && memcmp(line, locked, name_len) == 0
+			? ",locked"
+			: "");
 	}
 	free(text);
 	assert_int_equal(fclose(file), 0);
@@ -169,8 +170,8 @@ rig_end(struct rig *rig)
 struct net_addr
 rig_addr(uint8_t last)
 {
-	return (struct net_addr){
-	    .ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last}, .port = (uint16_t)(40000 + last)};
+	return (struct net_addr){.ip = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, last},
+	    .port = (uint16_t)(40000 + last)};
 }
 
 /* ---- a peer's connection ---- */
@@ -189,36 +190,50 @@ rig_connect_raw(struct rig *rig, uint8_t last)
 
 /* False: nothing for so long. */
 static bool
-wait_for(int fd, short events, int timeout_ms)
+wait_for(struct peer *peer, short events, int timeout_ms)
 {
-	struct pollfd pfd = {.fd = fd, .events = events};
+	struct pollfd pfd = {.fd = peer->fd, .events = events};
+	uint64_t end_ms = clock_mono_ms() + (uint64_t)timeout_ms;
 
-	return poll(&pfd, 1, timeout_ms) > 0;
+	if (peer->turn == NULL)
+		return poll(&pfd, 1, timeout_ms) > 0;
+	do {
+		peer->turn(peer);
+		if (poll(&pfd, 1, 0) > 0)
+			return true;
+	} while (clock_mono_ms() < end_ms);
+	return false;
 }
 
 static void
 wait_patiently(struct peer *peer, enum tls_result result)
 {
-	if (!wait_for(peer->fd, result == TLS_WANT_WRITE ? POLLOUT : POLLIN, PATIENCE_MS))
+	if (!wait_for(peer, result == TLS_WANT_WRITE ? POLLOUT : POLLIN, PATIENCE_MS))
 		fail_msg("the server is silent");
 }
 
 void
-peer_open(struct rig *rig, struct peer *peer, uint8_t last)
+peer_start(struct peer *peer, int fd)
 {
-	struct tls_transport transport;
+	struct tls_transport transport = tls_transport_fd(fd);
 	enum tls_result result;
 
-	*peer = (struct peer){.rig = rig, .on_push = peer->on_push, .ctx = peer->ctx};
+	*peer = (struct peer){
+	    .rig = peer->rig, .turn = peer->turn, .on_push = peer->on_push, .ctx = peer->ctx, .fd = fd};
 	frame_arena_init(&peer->arena);
-	peer->fd = rig_connect_raw(rig, last);
-	transport = tls_transport_fd(peer->fd);
 	assert_ok(tls_client_new(&transport, NULL, &peer->tls));
 	while ((result = tls_handshake(peer->tls)) != TLS_OK) {
 		assert_true(result == TLS_WANT_READ || result == TLS_WANT_WRITE);
 		wait_patiently(peer, result);
 	}
 	tls_trust_peer(peer->tls);
+}
+
+void
+peer_open(struct rig *rig, struct peer *peer, uint8_t last)
+{
+	peer->rig = rig;
+	peer_start(peer, rig_connect_raw(rig, last));
 }
 
 void
@@ -294,7 +309,7 @@ peer_next_within(struct peer *peer, int timeout_ms)
 		if (result == TLS_OK) {
 			assert_ok(buf_append(&peer->in, chunk, n));
 		} else if (result == TLS_WANT_READ || result == TLS_WANT_WRITE) {
-			if (!wait_for(peer->fd, result == TLS_WANT_WRITE ? POLLOUT : POLLIN, timeout_ms))
+			if (!wait_for(peer, result == TLS_WANT_WRITE ? POLLOUT : POLLIN, timeout_ms))
 				return NULL;
 		} else {
 			peer->ended = true;
@@ -335,8 +350,11 @@ peer_expect_at(
 	const Chat__V1__ServerFrame *frame = peer_answer(peer, id);
 
 	if (frame == NULL || frame->body_case != body_case) {
-		print_error("answer %d instead of %d: %s\n", frame == NULL ? -1 : (int)frame->body_case, (int)body_case,
-		    frame != NULL && frame->body_case == CHAT__V1__SERVER_FRAME__BODY_ERROR ? frame->error->text : "");
+		print_error("answer %d instead of %d: %s\n", frame == NULL ? -1 : (int)frame->body_case,
+		    (int)body_case,
+		    frame != NULL && frame->body_case == CHAT__V1__SERVER_FRAME__BODY_ERROR
+			? frame->error->text
+			: "");
 		_fail(file, line);
 	}
 	return frame;
@@ -373,10 +391,10 @@ peer_expect_goodbye_at(struct peer *peer, enum chat_err err, const char *file, i
 
 /* ---- requests ---- */
 
-#define FRAME(request, CASE, Type, INIT)                                                                               \
-	Chat__V1__ClientFrame frame = CHAT__V1__CLIENT_FRAME__INIT;                                                    \
-	Type body = INIT;                                                                                              \
-	frame.request_case = CHAT__V1__CLIENT_FRAME__REQUEST_##CASE;                                                   \
+#define FRAME(request, CASE, Type, INIT)                                                                     \
+	Chat__V1__ClientFrame frame = CHAT__V1__CLIENT_FRAME__INIT;                                          \
+	Type body = INIT;                                                                                    \
+	frame.request_case = CHAT__V1__CLIENT_FRAME__REQUEST_##CASE;                                         \
 	frame.request = &body
 
 uint64_t
@@ -403,7 +421,8 @@ uint64_t
 peer_publish(struct peer *peer, const struct person *p)
 {
 	uint8_t bag[64] = {1, 0, 0, 0, 0, 0, 0, 0, 1};
-	FRAME(publish_identity, PUBLISH_IDENTITY, Chat__V1__PublishIdentity, CHAT__V1__PUBLISH_IDENTITY__INIT);
+	FRAME(
+	    publish_identity, PUBLISH_IDENTITY, Chat__V1__PublishIdentity, CHAT__V1__PUBLISH_IDENTITY__INIT);
 
 	body.card = wire_from_bytes(buf_bytes(&p->card));
 	body.bag = wire_from_bytes(BYTES_ARRAY(bag));
@@ -546,7 +565,8 @@ peer_login(struct rig *rig, struct peer *peer, const struct person *p, uint8_t l
 }
 
 void
-rig_room(struct rig *rig, struct copy *c, struct peer *const *peers, struct person *const *members, size_t count)
+rig_room(
+    struct rig *rig, struct copy *c, struct peer *const *peers, struct person *const *members, size_t count)
 {
 	struct draft d = {0};
 
@@ -555,9 +575,11 @@ rig_room(struct rig *rig, struct copy *c, struct peer *const *peers, struct pers
 	peer_expect(peers[0], peer_post(peers[0], &d, NULL), CHAT__V1__SERVER_FRAME__BODY_POSTED);
 	for (size_t i = 1; i < count; i++) {
 		draft_invite(&rig->w, &d, members[0], c, members[i]);
-		peer_expect(peers[0], peer_post(peers[0], &d, &c->room_id), CHAT__V1__SERVER_FRAME__BODY_POSTED);
+		peer_expect(
+		    peers[0], peer_post(peers[0], &d, &c->room_id), CHAT__V1__SERVER_FRAME__BODY_POSTED);
 		draft_simple(&rig->w, &d, members[i], c, EVENT_JOIN);
-		peer_expect(peers[i], peer_post(peers[i], &d, &c->room_id), CHAT__V1__SERVER_FRAME__BODY_POSTED);
+		peer_expect(
+		    peers[i], peer_post(peers[i], &d, &c->room_id), CHAT__V1__SERVER_FRAME__BODY_POSTED);
 	}
 	draft_rekey(&rig->w, &d, members[0], c);
 	peer_expect(peers[0], peer_post(peers[0], &d, &c->room_id), CHAT__V1__SERVER_FRAME__BODY_POSTED);

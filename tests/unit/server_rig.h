@@ -3,9 +3,9 @@
 #define TESTS_UNIT_SERVER_RIG_H
 
 /*
- * A whole server in this process, real parts throughout: SQLite in a temporary directory, TLS over socketpairs, its own
- * threads.  And peers, who speak the protocol step by step from the test's thread, blocking, with a deadline that fails the
- * test.
+ * A whole server in this process, real parts throughout: SQLite in a temporary directory, TLS over
+ * socketpairs, its own threads.  And peers, who speak the protocol step by step from the test's thread,
+ * blocking, with a deadline that fails the test.
  *
  * People and drafts of posts are engine_world.h's.
  */
@@ -48,20 +48,23 @@ void rig_write_passwd(struct rig *rig, const char *locked, const char *missing);
 void rig_start(struct rig *rig);
 /* Drains on another thread, so that peers can listen to it; rig_stop() waits for that. */
 void rig_drain(struct rig *rig);
-void rig_stop(struct rig *rig); /* drains and frees the server: every connection is over afterwards, which it asserts */
+void rig_stop(
+    struct rig *rig); /* drains and frees the server: every connection is over afterwards, which it asserts */
 void rig_end(struct rig *rig);
 struct net_addr rig_addr(uint8_t last); /* 192.0.2.last */
 
 /* A client.  Zero-initialise. */
 struct peer {
 	struct rig *rig;
+	void (*turn)(struct peer
+		*peer); /* called while it waits, instead of poll(2); NULL where the server has threads */
 	int fd;
 	struct tls_conn *tls;
 	struct buf in;
 	struct arena arena;
 	uint64_t next_id;
-	bool ended;      /* the server has closed */
-	bool clean_end;  /* with close_notify */
+	bool ended;     /* the server has closed */
+	bool clean_end; /* with close_notify */
 	/* Called with every push that peer_answer() meets; NULL: they are dropped. */
 	void (*on_push)(struct peer *peer, const Chat__V1__ServerFrame *frame);
 	void *ctx;
@@ -69,6 +72,8 @@ struct peer {
 
 /* Connects; the handshake is done.  Asserts. */
 void peer_open(struct rig *rig, struct peer *peer, uint8_t last);
+/* The same over any socket, which is the peer's from then on. */
+void peer_start(struct peer *peer, int fd);
 /* Connects, without a byte of TLS: returns the fd. */
 int rig_connect_raw(struct rig *rig, uint8_t last);
 void peer_close(struct peer *peer); /* at once, without a goodbye */
@@ -88,8 +93,8 @@ const Chat__V1__ServerFrame *peer_answer(struct peer *peer, uint64_t id);
 const Chat__V1__ServerFrame *peer_expect_at(
     struct peer *peer, uint64_t id, Chat__V1__ServerFrame__BodyCase body_case, const char *file, int line);
 #define peer_refused(peer, id, err) peer_refused_at((peer), (id), (err), __FILE__, __LINE__)
-const Chat__V1__Error *peer_refused_at(
-    struct peer *peer, uint64_t id, enum chat_err err, const char *file, int line);
+const Chat__V1__Error *
+peer_refused_at(struct peer *peer, uint64_t id, enum chat_err err, const char *file, int line);
 /* Asserts that the server says Goodbye with this reason and closes properly. */
 #define peer_expect_goodbye(peer, err) peer_expect_goodbye_at((peer), (err), __FILE__, __LINE__)
 void peer_expect_goodbye_at(struct peer *peer, enum chat_err err, const char *file, int line);
@@ -102,7 +107,8 @@ uint64_t peer_publish(struct peer *peer, const struct person *p);
 /* `spoil`: 0, or which part of the proof is wrong: 's'ignature, 'm'ember_id, 'k'ey, 'b'inding. */
 uint64_t peer_key(struct peer *peer, const struct person *p, char spoil);
 uint64_t peer_ping(struct peer *peer);
-uint64_t peer_resume(struct peer *peer, const struct digest *room_id, uint64_t next_seq, const struct digest *hash);
+uint64_t
+peer_resume(struct peer *peer, const struct digest *room_id, uint64_t next_seq, const struct digest *hash);
 uint64_t peer_history(struct peer *peer, const struct digest *room_id, uint64_t before_seq, uint32_t limit);
 uint64_t peer_stage(struct peer *peer, const struct wrap_set *set, uint32_t first, uint32_t n);
 /* Stages the draft's wraps, posts its events, and ends the draft. */
@@ -116,6 +122,7 @@ void rig_publish(struct rig *rig, const struct person *p);
 /* A connection that is logged in. */
 void peer_login(struct rig *rig, struct peer *peer, const struct person *p, uint8_t last);
 /* A room of `members`, the first its owner, all joined and rekeyed. */
-void rig_room(struct rig *rig, struct copy *c, struct peer *const *peers, struct person *const *members, size_t count);
+void rig_room(
+    struct rig *rig, struct copy *c, struct peer *const *peers, struct person *const *members, size_t count);
 
 #endif
