@@ -159,45 +159,103 @@ engine_apply(struct engine *engine, struct command *cmd)
 		row->judge(engine, p);
 }
 
-/* Nothing of the turn may be believed: what was touched is loaded again from the store when it is next
- * needed. */
+/* What was gathered for the room may not be believed: it is loaded again when it is next needed. */
 static void
-forget_turn(struct engine *engine)
+forget_room(struct engine *engine, struct room *room)
 {
 	struct pending *p;
-	struct room *room, *next;
 
-	TAILQ_FOREACH_SAFE (room, &engine->touched, touched_link, next) {
-		TAILQ_REMOVE(&engine->touched, room, touched_link);
-		for (uint32_t i = 0; i < room->turn.stay_count; i++) {
-			struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
+	TAILQ_REMOVE(&engine->touched, room, touched_link);
+	for (uint32_t i = 0; i < room->turn.stay_count; i++) {
+		struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
 
-			if (account != NULL)
-				account_forget_rooms(account);
-		}
-		room_turn_reset(&room->turn);
-		room_forget(engine, room);
+		if (account != NULL)
+			account_forget_rooms(account);
 	}
-	STAILQ_FOREACH (p, &engine->pendings, link)
-		p->room = NULL;
+	STAILQ_FOREACH (p, &engine->pendings, link) {
+		if (p->room == room) {
+			p->room = NULL;
+			pending_unknown(p);
+		}
+	}
+	room_turn_reset(&room->turn);
+	room_forget(engine, room);
 }
 
 static void
-end_stored_rooms(struct engine *engine)
+take_commit(struct engine *engine)
 {
 	struct room *room, *next;
 
+	if (engine->cautious && store_batch_count(engine->batch) > 0) {
+		engine->cautious = false;
+		audit_commit_works_again();
+	}
 	TAILQ_FOREACH_SAFE (room, &engine->touched, touched_link, next) {
+		/* There is one engine, so nobody else can have been first; if somebody was, the room is to be
+		 * looked at again. */
+		if (room->turn.op->result.outcome == STORE_STORED)
+			room_announce(engine, room);
+		else
+			forget_room(engine, room);
+	}
+}
+
+static void
+take_failure(struct engine *engine, enum chat_err err)
+{
+	struct room *room;
+
+	audit_commit_failed(err, store_error(engine->store));
+	engine->failed_commits++;
+	engine->cautious = true;
+	while ((room = TAILQ_FIRST(&engine->touched)) != NULL)
+		forget_room(engine, room);
+}
+
+static void
+finish(struct engine *engine, struct pending *p, bool failed)
+{
+	const struct command_row *row = &command_table[p->cmd->type];
+
+	if (row->session) {
+		/* Looked up again: an earlier command of the turn may have ended it. */
+		if (p->session == NULL || engine_session(engine, p->cmd->from) == NULL)
+			return;
+	}
+	/* Whatever was said of it before: what it was compared with is not there. */
+	if (failed && row->judge != NULL)
+		pending_unknown(p);
+	if (p->err == CHAT_OK)
+		row->finish(engine, p);
+	else if (p->cmd->request_id != 0)
+		engine_out_error(engine, p);
+}
+
+static void
+end_turn(struct engine *engine)
+{
+	struct pending *p;
+	struct room *room;
+
+	while ((room = TAILQ_FIRST(&engine->touched)) != NULL) {
 		TAILQ_REMOVE(&engine->touched, room, touched_link);
 		room_turn_reset(&room->turn);
 		room_note_idle(engine, room);
 	}
+	while ((p = STAILQ_FIRST(&engine->pendings)) != NULL) {
+		STAILQ_REMOVE_HEAD(&engine->pendings, link);
+		command_free(p->cmd);
+		free(p);
+	}
+	store_batch_reset(engine->batch);
+	engine_evict_idle(engine);
 }
 
 struct outcome *
 engine_turn_commit(struct engine *engine)
 {
-	struct pending *p, *next;
+	struct pending *p;
 	struct outcome *list;
 	struct room *room;
 	enum chat_err err;
@@ -205,48 +263,13 @@ engine_turn_commit(struct engine *engine)
 	TAILQ_FOREACH (room, &engine->touched, touched_link)
 		room_turn_close(room);
 	err = store_commit(engine->store, engine->batch);
-	if (err == CHAT_OK) {
-		if (engine->cautious && store_batch_count(engine->batch) > 0) {
-			engine->cautious = false;
-			audit_commit_works_again();
-		}
-		TAILQ_FOREACH (room, &engine->touched, touched_link) {
-			/* There is one engine, so nobody else can have been first; with several a conflict
-			 * would be the other one's entry, and the answer the same: look again. */
-			if (room->turn.op->result.outcome == STORE_STORED)
-				room_announce(engine, room);
-		}
-	} else {
-		audit_commit_failed(err, store_error(engine->store));
-		engine->failed_commits++;
-		engine->cautious = true;
-		forget_turn(engine);
-	}
-	STAILQ_FOREACH (p, &engine->pendings, link) {
-		const struct command_row *row = &command_table[p->cmd->type];
-
-		if (row->session) {
-			/* Looked up again: an earlier command of the turn may have ended it. */
-			p->session = engine_session(engine, p->cmd->from);
-			if (p->session == NULL)
-				continue;
-		}
-		if (err != CHAT_OK && row->judge != NULL && p->err == CHAT_OK)
-			pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, "send the same again");
-		if (p->err != CHAT_OK && p->cmd->request_id != 0)
-			engine_out_error(engine, p);
-		else if (p->err == CHAT_OK)
-			row->finish(engine, p);
-	}
-	end_stored_rooms(engine);
-	STAILQ_FOREACH_SAFE(p, &engine->pendings, link, next)
-	{
-		command_free(p->cmd);
-		free(p);
-	}
-	STAILQ_INIT(&engine->pendings);
-	store_batch_reset(engine->batch);
-	engine_evict_idle(engine);
+	if (err == CHAT_OK)
+		take_commit(engine);
+	else
+		take_failure(engine, err);
+	STAILQ_FOREACH (p, &engine->pendings, link)
+		finish(engine, p, err != CHAT_OK);
+	end_turn(engine);
 
 	list = engine->out_first;
 	engine->out_first = NULL;

@@ -43,6 +43,8 @@ void engine_out_frame(
     struct engine *engine, struct conn_ref to, Chat__V1__ServerFrame *frame, uint64_t request_id);
 
 void pending_refuse(struct pending *p, enum chat_err err, const char *text, const char *mend);
+/* Whether it is stored is not known, whatever was found before. */
+void pending_unknown(struct pending *p);
 /* Refuses and says so: in `finish`. */
 void engine_refuse(struct engine *engine, struct pending *p, enum chat_err err, const char *text);
 /* True if one may be taken now; *ret_wait_ms is how long until it may otherwise. */

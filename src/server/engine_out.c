@@ -71,6 +71,15 @@ pending_refuse(struct pending *p, enum chat_err err, const char *text, const cha
 }
 
 void
+pending_unknown(struct pending *p)
+{
+	p->refusal = (struct roster_refusal){0};
+	p->number = 0;
+	p->retry_after_ms = 0;
+	pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, "send the same again");
+}
+
+void
 engine_refuse(struct engine *engine, struct pending *p, enum chat_err err, const char *text)
 {
 	pending_refuse(p, err, text, NULL);

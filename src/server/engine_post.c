@@ -375,18 +375,9 @@ out:
 void
 finish_post(struct engine *engine, struct pending *p)
 {
-	const struct room_turn *turn;
-	struct outcome *out;
+	const struct room_turn *turn = &p->room->turn;
+	struct outcome *out = engine_out(engine, OUT_POSTED, p->cmd->from, p->cmd->request_id);
 
-	if (p->room == NULL)
-		return;
-	turn = &p->room->turn;
-	if (turn->op->result.outcome != STORE_STORED) {
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, "send the same again");
-		engine_out_error(engine, p);
-		return;
-	}
-	out = engine_out(engine, OUT_POSTED, p->cmd->from, p->cmd->request_id);
 	if (out == NULL)
 		return;
 	out->posted.first_seq = turn->op->result.first_seq + p->first_entry;
