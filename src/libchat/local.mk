@@ -15,8 +15,11 @@ src_libchat_libchat_core_la_LIBADD = $(LIBBSD_LIBS)
 # The client around it: files, sockets, threads.
 noinst_LTLIBRARIES += src/libchat/libchat-client.la
 src_libchat_libchat_client_la_SOURCES = \
+	src/libchat/backoff.c src/libchat/backoff.h \
+	src/libchat/connect.c src/libchat/connect.h \
 	src/libchat/datadir.c src/libchat/datadir.h \
 	src/libchat/identity_file.c src/libchat/identity_file.h \
+	src/libchat/resolve.c src/libchat/resolve.h \
 	src/libchat/server_name.c src/libchat/server_name.h \
 	src/libchat/storage_db.c src/libchat/storage_db.h \
 	src/libchat/storage_ops.h \
@@ -25,7 +28,8 @@ src_libchat_libchat_client_la_SOURCES = \
 	src/libchat/storage_sqlite.c src/libchat/storage_sqlite.h \
 	src/libchat/storage_sqlite_outbox.c \
 	src/libchat/storage_sqlite_room.c \
-	src/libchat/text.c src/libchat/text.h
+	src/libchat/text.c src/libchat/text.h \
+	src/libchat/thread.c src/libchat/thread.h
 src_libchat_libchat_client_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(LIBCRYPT_CFLAGS)
 src_libchat_libchat_client_la_LIBADD = $(SQLITE_LIBS) $(LIBCRYPT_LIBS) $(LIBBSD_LIBS)
 
