@@ -1,5 +1,6 @@
 # End-to-end tests, Python 3 and its standard library only: TESTS += tests/e2e/x.py, EXTRA_DIST += the same.
 e2e_tests = \
+	tests/e2e/test_examples.py \
 	tests/e2e/test_passwd.py
 TESTS += $(e2e_tests)
 EXTRA_DIST += $(e2e_tests) tests/e2e/harness.py tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem

@@ -58,3 +58,16 @@ tests_unit_test_roster_log_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_roster_undo_LDADD = $(room_ldadd)
 tests_unit_test_roster_undo_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_roster_walk_LDADD = $(room_ldadd)
+
+# chat-protocol(7) and its worked examples.
+check_PROGRAMS += tests/unit/test_examples
+TESTS += tests/unit/test_examples
+tests_unit_test_examples_SOURCES = tests/unit/test_examples.c tests/unit/examples.c tests/unit/examples.h \
+	tests/unit/examples_page.c tests/unit/examples_room.c tests/unit/limits_table.c tests/unit/limits_table.h
+tests_unit_test_examples_LDADD = tests/unit/libgroupvectors.la tests/unit/libvectors.la $(libs_group) $(libs_unit)
+EXTRA_DIST += tests/fixtures/rsa-alice.der tests/fixtures/rsa-bob.der tests/vectors/examples.json
+
+.PHONY: update-examples
+update-examples: $(BUILT_SOURCES)
+	$(MAKE) $(AM_MAKEFLAGS) tests/unit/test_examples
+	tests/unit/test_examples --update
