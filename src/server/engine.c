@@ -11,39 +11,72 @@
 
 typedef void (*pass_fn)(struct engine *engine, struct pending *p);
 
+/* ---- the passing of time ---- */
+
+static void
+judge_tick(struct engine *engine, struct pending *p)
+{
+	(void)p;
+	if (engine->retire_at_ms <= engine->now.mono_ms)
+		retire_judge(engine);
+	cursors_judge(engine);
+}
+
+static void
+finish_tick(struct engine *engine, struct pending *p)
+{
+	(void)p;
+	retire_finish(engine);
+	cursors_finish(engine);
+	leases_end_due(engine);
+}
+
+static void
+failed_tick(struct engine *engine, struct pending *p)
+{
+	(void)p;
+	retire_failed(engine);
+	cursors_failed(engine);
+	leases_end_due(engine);
+}
+
+/* ---- commands ---- */
+
 /* One row per command: what looks at it before the commit, what answers it afterwards, who may send it. */
 static const struct command_row {
 	pass_fn judge; /* NULL: it only looks */
 	pass_fn finish;
+	pass_fn
+	    failed;   /* in place of finish after a failed commit; NULL: `store_unavailable` is the answer */
 	bool session; /* only from a session; anybody else is gone, and needs no answer */
 } command_table[COMMAND_TYPE_COUNT] = {
-    [CMD_ACCOUNTS] = {judge_accounts, finish_accounts, false},
-    [CMD_PASSWORD_PROVED] = {judge_password_proved, finish_password_proved, false},
-    [CMD_PUBLISH_IDENTITY] = {judge_publish_identity, finish_publish_identity, false},
-    [CMD_KEY_PROVED] = {NULL, finish_key_proved, false},
-    [CMD_SESSION_CLOSE] = {NULL, finish_session_close, false},
-    [CMD_GET_RECOVERY] = {NULL, finish_get_recovery, false},
-    [CMD_PUT_RECOVERY] = {judge_put_recovery, finish_put_recovery, true},
-    [CMD_GET_BAG] = {NULL, finish_get_bag, false},
-    [CMD_PUT_BAG] = {judge_put_bag, finish_put_bag, true},
-    [CMD_PUBLISH_CARD] = {judge_publish_card, finish_publish_card, true},
-    [CMD_GET_CARD] = {NULL, finish_get_card, true},
-    [CMD_WHO] = {NULL, finish_who, true},
-    [CMD_PASSWORD_CHANGED] = {judge_password_changed, finish_op, true},
-    [CMD_GET_ROOMS] = {NULL, finish_get_rooms, true},
-    [CMD_RESUME] = {NULL, finish_resume, true},
-    [CMD_GET_HISTORY] = {NULL, finish_read, true},
-    [CMD_GET_ROSTER] = {NULL, finish_read, true},
-    [CMD_GET_PREFIX] = {NULL, finish_read, true},
-    [CMD_GET_WRAPS] = {NULL, finish_read, true},
-    [CMD_POST_EVENTS] = {judge_post_events, finish_post, true},
-    [CMD_POST_MESSAGE] = {judge_post_message, finish_post, true},
-    [CMD_POST_REWRAPS] = {judge_post_rewraps, finish_post_rewraps, true},
-    [CMD_ASK_REWRAP] = {NULL, finish_ask_rewrap, true},
-    [CMD_SET_CURSOR] = {NULL, finish_set_cursor, true},
-    [CMD_OFFER_ENTRIES] = {judge_offer_entries, finish_post, true},
-    [CMD_STATUS] = {NULL, finish_status, false},
-    [CMD_TICK] = {judge_tick, finish_tick, false},
+    [CMD_ACCOUNTS] = {judge_accounts, finish_accounts, failed_accounts, false},
+    [CMD_PASSWORD_PROVED] = {judge_password_proved, finish_password_proved, NULL, false},
+    [CMD_PUBLISH_IDENTITY] = {judge_publish_identity, finish_publish_identity, NULL, false},
+    [CMD_KEY_PROVED] = {NULL, finish_key_proved, NULL, false},
+    [CMD_SESSION_CLOSE] = {NULL, finish_session_close, NULL, false},
+    [CMD_GET_RECOVERY] = {NULL, finish_get_recovery, NULL, false},
+    [CMD_PUT_RECOVERY] = {judge_put_recovery, finish_put_recovery, NULL, true},
+    [CMD_GET_BAG] = {NULL, finish_get_bag, NULL, false},
+    [CMD_PUT_BAG] = {judge_put_bag, finish_put_bag, NULL, true},
+    [CMD_PUBLISH_CARD] = {judge_publish_card, finish_publish_card, NULL, true},
+    [CMD_GET_CARD] = {NULL, finish_get_card, NULL, true},
+    [CMD_WHO] = {NULL, finish_who, NULL, true},
+    [CMD_PASSWORD_CHANGED] = {judge_password_changed, finish_password_changed, NULL, true},
+    [CMD_GET_ROOMS] = {NULL, finish_get_rooms, NULL, true},
+    [CMD_RESUME] = {NULL, finish_resume, NULL, true},
+    [CMD_GET_HISTORY] = {NULL, finish_read, NULL, true},
+    [CMD_GET_ROSTER] = {NULL, finish_read, NULL, true},
+    [CMD_GET_PREFIX] = {NULL, finish_read, NULL, true},
+    [CMD_GET_WRAPS] = {NULL, finish_read, NULL, true},
+    [CMD_POST_EVENTS] = {judge_post_events, finish_post, NULL, true},
+    [CMD_POST_MESSAGE] = {judge_post_message, finish_post, NULL, true},
+    [CMD_POST_REWRAPS] = {judge_post_rewraps, finish_post_rewraps, NULL, true},
+    [CMD_ASK_REWRAP] = {NULL, finish_ask_rewrap, NULL, true},
+    [CMD_SET_CURSOR] = {NULL, finish_set_cursor, NULL, true},
+    [CMD_OFFER_ENTRIES] = {judge_offer_entries, finish_post, NULL, true},
+    [CMD_STATUS] = {NULL, finish_status, NULL, false},
+    [CMD_TICK] = {judge_tick, finish_tick, failed_tick, false},
 };
 
 /* ---- life ---- */
@@ -58,7 +91,8 @@ engine_new(const struct engine_config *config, struct store *store, struct engin
 	engine->config = *config;
 	engine->store = store;
 	LIST_INIT(&engine->watches);
-	LIST_INIT(&engine->dirty_stays);
+	TAILQ_INIT(&engine->dirty_stays);
+	engine->retire_at_ms = NEVER_MS;
 	TAILQ_INIT(&engine->leased_rooms);
 	TAILQ_INIT(&engine->idle_rooms);
 	TAILQ_INIT(&engine->touched);
@@ -170,7 +204,7 @@ forget_room(struct engine *engine, struct room *room)
 		struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
 
 		if (account != NULL)
-			account_forget_rooms(account);
+			account_forget_rooms(engine, account);
 	}
 	STAILQ_FOREACH (p, &engine->pendings, link) {
 		if (p->room == room) {
@@ -224,6 +258,10 @@ finish(struct engine *engine, struct pending *p, bool failed)
 			return;
 	}
 	/* Whatever was said of it before: what it was compared with is not there. */
+	if (failed && row->failed != NULL) {
+		row->failed(engine, p);
+		return;
+	}
 	if (failed && row->judge != NULL)
 		pending_unknown(p);
 	if (p->err == CHAT_OK)
@@ -287,12 +325,10 @@ uint64_t
 engine_next_deadline_ms(const struct engine *engine)
 {
 	const struct room *room = TAILQ_FIRST(&engine->leased_rooms);
-	uint64_t deadline = NEVER_MS;
+	uint64_t deadline = engine->retire_at_ms, cursors = cursors_due_ms(engine);
 
 	/* Leases are all equally long, so the first one given ends first. */
-	if (room != NULL)
+	if (room != NULL && room->lease_until_ms < deadline)
 		deadline = room->lease_until_ms;
-	if (!LIST_EMPTY(&engine->dirty_stays) && engine->dirty_since_ms + CURSOR_FLUSH_MS < deadline)
-		deadline = engine->dirty_since_ms + CURSOR_FLUSH_MS;
-	return deadline;
+	return cursors < deadline ? cursors : deadline;
 }

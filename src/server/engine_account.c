@@ -35,10 +35,10 @@ free_bytes(struct bytes *b)
 /* ---- coming and going ---- */
 
 static void
-account_free(struct account *account)
+account_free(struct engine *engine, struct account *account)
 {
 	assert(TAILQ_EMPTY(&account->sessions));
-	account_forget_rooms(account);
+	account_forget_rooms(engine, account);
 	map_fini(&account->rooms);
 	free_bytes(&account->account_id);
 	free_bytes(&account->card);
@@ -50,7 +50,7 @@ account_drop(struct engine *engine, struct account *account)
 {
 	map_remove(&engine->members, digest_bytes(&account->member_id));
 	map_remove(&engine->accounts, account_bytes(&account->name));
-	account_free(account);
+	account_free(engine, account);
 }
 
 void
@@ -60,7 +60,7 @@ account_fini_all(struct engine *engine)
 	size_t at = 0;
 
 	while ((account = map_next(&engine->accounts, &at)) != NULL)
-		account_free(account);
+		account_free(engine, account);
 	map_fini(&engine->accounts);
 	map_fini(&engine->members);
 }
@@ -123,7 +123,20 @@ account_get(struct engine *engine, struct bytes name, struct account **ret)
 	account = NULL;
 out:
 	if (account != NULL)
-		account_free(account);
+		account_free(engine, account);
+	return err;
+}
+
+enum chat_err
+account_get_as(struct engine *engine, struct bytes name, struct bytes account_id, struct account **ret)
+{
+	struct account *account = NULL;
+	enum chat_err err = account_get(engine, name, &account);
+
+	if (err == CHAT_OK && !bytes_equal(account->account_id, account_id))
+		return CHAT_ERR_NOT_FOUND;
+	if (err == CHAT_OK)
+		*ret = account;
 	return err;
 }
 
@@ -136,21 +149,20 @@ account_of_member(const struct engine *engine, const struct digest *member_id)
 /* ---- its rooms ---- */
 
 static void
-stay_free(struct stay *stay)
+stay_free(struct engine *engine, struct stay *stay)
 {
-	if (stay->read_dirty)
-		LIST_REMOVE(stay, dirty_link);
+	cursor_forget(engine, stay);
 	free(stay);
 }
 
 void
-account_forget_rooms(struct account *account)
+account_forget_rooms(struct engine *engine, struct account *account)
 {
 	struct stay *stay;
 	size_t at = 0;
 
 	while ((stay = map_next(&account->rooms, &at)) != NULL)
-		stay_free(stay);
+		stay_free(engine, stay);
 	map_clear(&account->rooms);
 	account->rooms_loaded = false;
 	account->reading_count = 0;
@@ -199,7 +211,7 @@ account_load_rooms(struct engine *engine, struct account *account)
 	if (err == CHAT_OK)
 		err = load.err;
 	if (err != CHAT_OK) {
-		account_forget_rooms(account);
+		account_forget_rooms(engine, account);
 		return err;
 	}
 	account->rooms_loaded = true;
@@ -220,7 +232,6 @@ account_note_stay(struct engine *engine, struct account *account, const struct r
 {
 	struct stay *stay;
 
-	(void)engine;
 	if (!account->rooms_loaded)
 		return;
 	stay = map_get(&account->rooms, digest_bytes(&room->id));
@@ -230,7 +241,7 @@ account_note_stay(struct engine *engine, struct account *account, const struct r
 			stay->room_id = room->id;
 		if (stay == NULL || map_put(&account->rooms, digest_bytes(&stay->room_id), stay) != CHAT_OK) {
 			free(stay);
-			account_forget_rooms(account); /* loaded again when next needed */
+			account_forget_rooms(engine, account); /* loaded again when next needed */
 			return;
 		}
 		stay->account = account;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* What a session asks of its rooms: which there are, following them, reading them, how far it has read. */
+/* What a session asks of its rooms: which there are, following them, reading them. */
 
 #include <assert.h>
 #include <stdlib.h>
@@ -227,87 +227,4 @@ finish_read(struct engine *engine, struct pending *p)
 fail:
 	read_request_free(read);
 	engine_refuse(engine, p, err, NULL);
-}
-
-/* ---- read cursors ---- */
-
-/* Kept in memory and written lazily: a crash may set a cursor back by some seconds. */
-void
-finish_set_cursor(struct engine *engine, struct pending *p)
-{
-	Chat__V1__CursorMoved push = CHAT__V1__CURSOR_MOVED__INIT;
-	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-	struct session *session;
-	struct room *room;
-	struct stay *stay;
-	enum chat_err err;
-
-	err = room_of_session(engine, p->session, &p->cmd->room_id, &room, &stay);
-	if (err != CHAT_OK) {
-		engine_refuse(engine, p, err, NULL);
-		return;
-	}
-	if (p->cmd->cursor.seq > roster_state(room->roster)->head.seq) {
-		engine_refuse(engine, p, CHAT_ERR_MALFORMED, "the room has no such number yet");
-		return;
-	}
-	engine_out(engine, OUT_OK, p->cmd->from, p->cmd->request_id);
-	if (stay->read_seq == p->cmd->cursor.seq)
-		return;
-	stay->read_seq = p->cmd->cursor.seq;
-	if (!stay->read_dirty) {
-		if (LIST_EMPTY(&engine->dirty_stays))
-			engine->dirty_since_ms = engine->now.mono_ms;
-		stay->read_dirty = true;
-		LIST_INSERT_HEAD(&engine->dirty_stays, stay, dirty_link);
-	}
-	push.room_id.data = room->id.b;
-	push.room_id.len = DIGEST_BYTES;
-	push.seq = stay->read_seq;
-	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_CURSOR_MOVED;
-	frame.cursor_moved = &push;
-	TAILQ_FOREACH (session, &p->session->account->sessions, account_link)
-		if (session != p->session)
-			engine_out_frame(engine, session->conn, &frame, 0);
-}
-
-/* ---- the passing of time ---- */
-
-void
-judge_tick(struct engine *engine, struct pending *p)
-{
-	struct stay *stay;
-
-	(void)p;
-	if (LIST_EMPTY(&engine->dirty_stays) ||
-	    engine->now.mono_ms < engine->dirty_since_ms + CURSOR_FLUSH_MS)
-		return;
-	while ((stay = LIST_FIRST(&engine->dirty_stays)) != NULL) {
-		struct store_op *op = store_batch_add(engine->batch, STORE_SET_CURSOR);
-
-		if (op == NULL)
-			return;
-		op->set_cursor.room_id = stay->room_id;
-		op->set_cursor.member_id = stay->account->member_id;
-		op->set_cursor.seq = stay->read_seq;
-		LIST_REMOVE(stay, dirty_link);
-		stay->read_dirty = false;
-	}
-}
-
-void
-finish_tick(struct engine *engine, struct pending *p)
-{
-	struct room *room;
-
-	(void)p;
-	while ((room = TAILQ_FIRST(&engine->leased_rooms)) != NULL &&
-	       room->lease_until_ms <= engine->now.mono_ms) {
-		struct conn_ref had = room->lease;
-
-		room_end_lease(engine, room);
-		/* It had its time; somebody else next, or it again if it is alone. */
-		room_lend_rekey(
-		    engine, room, (struct conn_ref){.loop = had.loop, .slot = had.slot, .generation = 0});
-	}
 }

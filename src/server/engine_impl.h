@@ -9,12 +9,14 @@
  *   engine_out.c       what is said, and how often somebody may ask
  *
  *   engine_account.c   accounts in memory, and the rooms they are in
- *   engine_login.c     sessions: by key, by password, the password file
+ *   engine_passwd.c    what the password file says of them
+ *   engine_login.c     sessions: by key, by password
  *   engine_identity.c  identities, cards, sealed blobs; who waits for a card
  *   engine_who.c       who is online
  *
  *   engine_room.c      rooms in memory, who follows them, what a member may read
- *   engine_follow.c    what a session asks of its rooms: lists, following, reading, cursors
+ *   engine_follow.c    what a session asks of its rooms: lists, following, reading
+ *   engine_cursor.c    how far it has read them
  *   engine_turn.c      what a turn adds to a room
  *   engine_post.c      posts: messages and events against the roster
  *   engine_rewrap.c    re-wraps, and who is asked for them
@@ -58,8 +60,11 @@ enum chat_err owned_copy(struct bytes from, struct bytes *to) MUST_USE;
 
 /* Loads it where it is not in memory.  CHAT_ERR_NOT_FOUND: there is no identity of that name. */
 enum chat_err account_get(struct engine *engine, struct bytes name, struct account **ret) MUST_USE;
+/* Only as this line of the password file: else CHAT_ERR_NOT_FOUND, for it waits to be retired. */
+enum chat_err account_get_as(
+    struct engine *engine, struct bytes name, struct bytes account_id, struct account **ret) MUST_USE;
 enum chat_err account_load_rooms(struct engine *engine, struct account *account) MUST_USE;
-void account_forget_rooms(struct account *account);
+void account_forget_rooms(struct engine *engine, struct account *account);
 /* NULL: not in memory. */
 struct account *account_of_member(const struct engine *engine, const struct digest *member_id);
 enum chat_err account_take_card(struct account *account, struct bytes wire) MUST_USE;
@@ -71,20 +76,31 @@ struct stay *account_stay(const struct account *account, const struct digest *ro
 void account_drop(struct engine *engine, struct account *account); /* it has no sessions */
 void account_fini_all(struct engine *engine);
 
+/* ---- engine_passwd.c ---- */
+
+/* The password file's word on an account, now: NULL unless it is there, under this id. */
+const struct passwd_entry *
+account_entry(const struct engine *engine, struct bytes name, struct bytes account_id);
+
+/* Accounts that the file does not have any more: with a new file, and again at retire_at_ms. */
+void retire_judge(struct engine *engine);
+void retire_finish(struct engine *engine);
+void retire_failed(struct engine *engine);
+
+void judge_accounts(struct engine *engine, struct pending *p);
+void finish_accounts(struct engine *engine, struct pending *p);
+void failed_accounts(struct engine *engine, struct pending *p);
+
 /* ---- engine_login.c ---- */
 
 struct session *
 engine_session(const struct engine *engine, struct conn_ref conn); /* NULL: none or another one */
 void session_close(struct engine *engine, struct session *session);
-/* The password file's word on an account, now: NULL unless it is there, under this id. */
-const struct passwd_entry *
-account_entry(const struct engine *engine, struct bytes name, struct bytes account_id);
 
-void judge_accounts(struct engine *engine, struct pending *p);
-void finish_accounts(struct engine *engine, struct pending *p);
 void judge_password_proved(struct engine *engine, struct pending *p);
 void finish_password_proved(struct engine *engine, struct pending *p);
 void judge_password_changed(struct engine *engine, struct pending *p);
+void finish_password_changed(struct engine *engine, struct pending *p);
 void finish_key_proved(struct engine *engine, struct pending *p);
 void finish_session_close(struct engine *engine, struct pending *p);
 
@@ -135,11 +151,19 @@ void engine_evict_idle(struct engine *engine);
 void finish_get_rooms(struct engine *engine, struct pending *p);
 void finish_resume(struct engine *engine, struct pending *p);
 void finish_read(struct engine *engine, struct pending *p); /* history, roster, prefix, wraps */
-void finish_set_cursor(struct engine *engine, struct pending *p);
-void judge_tick(struct engine *engine, struct pending *p);
-void finish_tick(struct engine *engine, struct pending *p);
 void fill_room_summary(
     const struct room *room, const struct stay *stay, Chat__V1__RoomSummary *ret); /* borrows from both */
+
+/* ---- engine_cursor.c ---- */
+
+void finish_set_cursor(struct engine *engine, struct pending *p);
+/* The stay is about to be freed. */
+void cursor_forget(struct engine *engine, struct stay *stay);
+/* Writes those that moved some seconds ago: a part in each turn with a CMD_TICK. */
+uint64_t cursors_due_ms(const struct engine *engine);
+void cursors_judge(struct engine *engine);
+void cursors_finish(struct engine *engine);
+void cursors_failed(struct engine *engine);
 
 /* ---- engine_turn.c ---- */
 
@@ -191,6 +215,8 @@ void room_announce(struct engine *engine, struct room *room);
 /* Lends the rekey of a room that is not open to one connection, unless one has it. */
 void room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer);
 void room_end_lease(struct engine *engine, struct room *room);
+/* Those whose time is over go to somebody else. */
+void leases_end_due(struct engine *engine);
 bool session_is_joined(const struct room *room, const struct session *session);
 
 /* ---- engine_status.c ---- */

@@ -65,3 +65,19 @@ room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer
 	frame.rekey_wanted = &push;
 	engine_out_frame(engine, session->conn, &frame, 0);
 }
+
+void
+leases_end_due(struct engine *engine)
+{
+	struct room *room;
+
+	while ((room = TAILQ_FIRST(&engine->leased_rooms)) != NULL &&
+	       room->lease_until_ms <= engine->now.mono_ms) {
+		struct conn_ref had = room->lease;
+
+		room_end_lease(engine, room);
+		/* It had its time; somebody else next, or it again if it is alone. */
+		room_lend_rekey(
+		    engine, room, (struct conn_ref){.loop = had.loop, .slot = had.slot, .generation = 0});
+	}
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Who may come in, and who has to go: proofs of keys and passwords, sessions, the password file. */
+/* Who may come in: sessions, and the proofs of keys and passwords before them. */
 
 #include <assert.h>
 #include <stdlib.h>
@@ -63,19 +63,6 @@ finish_session_close(struct engine *engine, struct pending *p)
 
 /* ---- by key ---- */
 
-const struct passwd_entry *
-account_entry(const struct engine *engine, struct bytes name, struct bytes account_id)
-{
-	const struct passwd_entry *entry;
-
-	if (engine->table == NULL)
-		return NULL;
-	entry = passwd_table_find(engine->table, name);
-	if (entry == NULL || !bytes_equal(BYTES_STR(entry->id), account_id))
-		return NULL;
-	return entry;
-}
-
 static void
 refuse_login(struct pending *p)
 {
@@ -93,13 +80,12 @@ finish_key_proved(struct engine *engine, struct pending *p)
 	enum chat_err err;
 
 	entry = account_entry(engine, cmd->key_proved.account, cmd->key_proved.account_id);
-	err = account_get(engine, cmd->key_proved.account, &account);
+	err = account_get_as(engine, cmd->key_proved.account, cmd->key_proved.account_id, &account);
 	if (err == CHAT_ERR_NOT_FOUND || (err == CHAT_OK && (entry == NULL || entry->locked))) {
 		refuse_login(p);
 		goto out;
 	}
-	if (err == CHAT_OK && (!digest_equal(&account->member_id, &cmd->key_proved.member_id) ||
-				  !bytes_equal(account->account_id, cmd->key_proved.account_id))) {
+	if (err == CHAT_OK && !digest_equal(&account->member_id, &cmd->key_proved.member_id)) {
 		refuse_login(p);
 		goto out;
 	}
@@ -170,14 +156,16 @@ void
 judge_password_proved(struct engine *engine, struct pending *p)
 {
 	const struct command *cmd = p->cmd;
+	const struct passwd_entry *entry;
 	struct account *account;
 	enum chat_err err;
 
-	if (account_entry(engine, cmd->password_proved.account, cmd->password_proved.account_id) == NULL) {
+	entry = account_entry(engine, cmd->password_proved.account, cmd->password_proved.account_id);
+	if (entry == NULL || entry->locked) {
 		refuse_login(p);
 		return;
 	}
-	err = account_get(engine, cmd->password_proved.account, &account);
+	err = account_get_as(engine, cmd->password_proved.account, cmd->password_proved.account_id, &account);
 	if (err == CHAT_ERR_NOT_FOUND)
 		return;
 	if (err != CHAT_OK) {
@@ -196,7 +184,7 @@ finish_password_proved(struct engine *engine, struct pending *p)
 	struct outcome *out;
 	enum chat_err err;
 
-	err = account_get(engine, cmd->password_proved.account, &account);
+	err = account_get_as(engine, cmd->password_proved.account, cmd->password_proved.account_id, &account);
 	if (err != CHAT_OK && err != CHAT_ERR_NOT_FOUND) {
 		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
 		engine_out_error(engine, p);
@@ -205,7 +193,8 @@ finish_password_proved(struct engine *engine, struct pending *p)
 	out = engine_out(engine, OUT_PASSWORD_OK, cmd->from, cmd->request_id);
 	if (out == NULL || account == NULL)
 		return;
-	account->proof = cmd->password_proved.proof;
+	if (p->op != NULL && p->op->result.outcome == STORE_STORED)
+		account->proof = cmd->password_proved.proof;
 	out->password_ok.has_identity = owned_copy(account->card, &out->password_ok.card) == CHAT_OK;
 	out->password_ok.has_recovery = account->has_recovery;
 }
@@ -214,85 +203,12 @@ void
 judge_password_changed(struct engine *engine, struct pending *p)
 {
 	set_proof(engine, p, account_bytes(&p->session->account->name), &p->cmd->password_changed.proof);
-	p->session->account->proof = p->cmd->password_changed.proof;
-}
-
-/* ---- the password file ---- */
-
-static void
-add_retire(struct engine *engine, struct bytes name)
-{
-	struct store_op *op = store_batch_add(engine->batch, STORE_RETIRE_ACCOUNT);
-	uint8_t *copy;
-
-	if (op == NULL)
-		return; /* the next table finds it again */
-	copy = store_batch_alloc(engine->batch, name.len);
-	if (copy == NULL) {
-		store_batch_drop_last(engine->batch);
-		return;
-	}
-	memcpy(copy, name.data, name.len);
-	op->retire_account.account = BYTES(copy, name.len);
-}
-
-static bool
-retire_unless_listed(void *ctx, struct bytes account, struct bytes account_id, const struct digest *member_id)
-{
-	struct engine *engine = ctx;
-
-	(void)member_id;
-	if (account_entry(engine, account, account_id) == NULL)
-		add_retire(engine, account);
-	return true;
-}
-
-/* An account that is not in the file any more, or is there as another one, is retired: who gets the name next
- * inherits nothing. */
-void
-judge_accounts(struct engine *engine, struct pending *p)
-{
-	enum chat_err err;
-
-	passwd_table_unref(engine->table);
-	engine->table = passwd_table_ref(p->cmd->accounts.table);
-	err = store_accounts_each(engine->store, retire_unless_listed, engine);
-	if (err != CHAT_OK)
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
-}
-
-static void
-close_sessions(struct engine *engine, struct account *account, const char *why)
-{
-	struct session *session;
-
-	if (account->session_count > 0)
-		audit_sessions_ended(account_bytes(&account->name), account->session_count, why);
-	while ((session = TAILQ_FIRST(&account->sessions)) != NULL) {
-		struct outcome *out = engine_out(engine, OUT_CLOSE, session->conn, 0);
-
-		if (out != NULL)
-			out->close.reason = CHAT_ERR_EVICTED;
-		session_close(engine, session);
-	}
 }
 
 void
-finish_accounts(struct engine *engine, struct pending *p)
+finish_password_changed(struct engine *engine, struct pending *p)
 {
-	struct account *account;
-	size_t at = 0;
-
-	(void)p;
-	while ((account = map_next(&engine->accounts, &at)) != NULL) {
-		const struct passwd_entry *entry =
-		    account_entry(engine, account_bytes(&account->name), account->account_id);
-
-		if (entry == NULL || entry->locked)
-			close_sessions(engine, account, entry == NULL ? "deleted" : "locked");
-		if (entry == NULL) {
-			audit_account_retired(account_bytes(&account->name));
-			account_drop(engine, account);
-		}
-	}
+	if (p->op->result.outcome == STORE_STORED)
+		p->session->account->proof = p->cmd->password_changed.proof;
+	finish_op(engine, p);
 }

@@ -47,8 +47,10 @@ struct stay {
 	enum store_stay stay;
 	uint64_t since_seq;
 	uint64_t read_seq;
-	bool read_dirty; /* the cursor is ahead of the store's */
-	LIST_ENTRY(stay) dirty_link;
+	uint64_t read_written; /* what is being written */
+	bool read_dirty;       /* the cursor is ahead of the store's */
+	bool read_writing;     /* in this turn */
+	TAILQ_ENTRY(stay) dirty_link;
 	struct account *account;
 };
 
@@ -176,8 +178,10 @@ struct engine {
 	struct session ***sessions; /* [loop][slot] */
 	uint32_t session_count;
 	LIST_HEAD(, watch) watches;
-	LIST_HEAD(, stay) dirty_stays;
+	TAILQ_HEAD(, stay) dirty_stays; /* the longest waiting first */
 	uint64_t dirty_since_ms;
+	uint64_t retire_at_ms; /* accounts that the store could not retire are tried again; NEVER_MS: none */
+	bool retiring;         /* some may be in this turn's batch */
 	TAILQ_HEAD(, room) leased_rooms;
 	TAILQ_HEAD(, room) idle_rooms; /* loaded, without subscribers; the longest idle first */
 	uint32_t idle_count;
@@ -194,7 +198,5 @@ struct engine {
 
 /* A room that nobody follows is forgotten when more than so many are. */
 #define IDLE_ROOMS_KEPT 1024
-/* Cursors are written this long after the first one moved. */
-#define CURSOR_FLUSH_MS 5000
 
 #endif

@@ -12,9 +12,10 @@ src_server_libserver_la_SOURCES = \
 	src/server/daemon_control.c src/server/daemon_reload.c \
 	src/server/delivery.c src/server/delivery.h \
 	src/server/engine.c src/server/engine.h src/server/engine_impl.h src/server/engine_state.h \
-	src/server/engine_account.c src/server/engine_announce.c src/server/engine_follow.c \
+	src/server/engine_account.c src/server/engine_announce.c src/server/engine_cursor.c \
+	src/server/engine_follow.c \
 	src/server/engine_identity.c src/server/engine_lease.c src/server/engine_login.c \
-	src/server/engine_out.c src/server/engine_post.c src/server/engine_rewrap.c \
+	src/server/engine_out.c src/server/engine_passwd.c src/server/engine_post.c src/server/engine_rewrap.c \
 	src/server/engine_room.c src/server/engine_status.c src/server/engine_turn.c src/server/engine_who.c \
 	src/server/engine_thread.c src/server/engine_thread.h \
 	src/server/frame_ref.c src/server/frame_ref.h \

@@ -14,6 +14,7 @@ faulty_start(struct people *t, uint64_t seed)
 	static const struct store_options options = {.vfs = "fault"};
 
 	fault_vfs_register();
+	(void)fault_disarm(); /* of a test that failed */
 	people_start(t, seed, &options);
 	people_login(t);
 }
@@ -132,6 +133,140 @@ TEST(who_was_invited_by_a_turn_that_failed_is_not)
 	people_end(&t);
 }
 
+static struct command *
+tick(void)
+{
+	return command_new(CMD_TICK, (struct conn_ref){0}, 0, 0);
+}
+
+TEST(a_locked_account_loses_its_sessions_though_nothing_can_be_stored)
+{
+	struct people t;
+	const struct person *all[] = {&t.alice, &t.bob, &t.carol};
+
+	faulty_start(&t, 5);
+	fault_arm(FAULT_WRITE, 0);
+	world_accounts(&t.w, all + 1, 2, "bob"); /* and Alice is not in the file any more */
+	assert_true(fault_disarm());
+	assert_non_null(find_out(t.w.out, OUT_CLOSE, ALICE));
+	assert_non_null(find_out(t.w.out, OUT_CLOSE, BOB));
+	assert_null(find_out(t.w.out, OUT_CLOSE, CAROL));
+	people_end(&t);
+}
+
+TEST(a_deleted_account_is_retired_when_the_store_can)
+{
+	struct people t;
+	const struct person *all[] = {&t.alice, &t.bob, &t.carol};
+	struct person again;
+
+	faulty_start(&t, 6);
+	fault_arm(FAULT_WRITE, 0);
+	world_accounts(&t.w, all + 1, 2, NULL);
+	assert_true(engine_next_deadline_ms(t.w.engine) <= t.w.now.mono_ms + 1000);
+	t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+	world_turn(&t.w, tick());
+	assert_true(fault_disarm());
+	assert_true(engine_next_deadline_ms(t.w.engine) > t.w.now.mono_ms); /* not at once again */
+	t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+	world_turn(&t.w, tick());
+	assert_true(engine_next_deadline_ms(t.w.engine) == NEVER_MS);
+	/* The line comes back without an id of its own, as another program would write it: nobody could tell
+	 * the two apart if the first had not been retired. */
+	person_make(&t.w, &again, "alice");
+	memcpy(again.id, t.alice.id, sizeof again.id);
+	all[0] = &again;
+	world_accounts(&t.w, all, 3, NULL);
+	world_login(&t.w, ALICE, &again);
+	person_end(&again);
+	people_end(&t);
+}
+
+TEST(a_new_password_is_not_proved_before_it_is_stored)
+{
+	struct people t;
+	struct command *cmd;
+
+	faulty_start(&t, 7);
+	cmd = command_new(CMD_PASSWORD_CHANGED, ALICE, ++t.w.next_id, 0);
+	cmd->password_changed.proof.b[0] = 1;
+	failing_turn(&t, cmd);
+	assert_refused(&t.w, ALICE, CHAT_ERR_STORE_UNAVAILABLE);
+	cmd = cmd_key(&t.w, world_conn(0, 9), &t.alice);
+	cmd->key_proved.proof.b[0] = 1;
+	world_turn(&t.w, cmd);
+	assert_refused(&t.w, world_conn(0, 9), CHAT_ERR_PASSWORD_REQUIRED);
+	people_end(&t);
+}
+
+static struct command *
+cmd_cursor(struct people *t, struct conn_ref from, const struct copy *c, uint64_t seq)
+{
+	struct command *cmd = command_new(CMD_SET_CURSOR, from, ++t->w.next_id, 0);
+
+	cmd->room_id = c->room_id;
+	cmd->cursor.seq = seq;
+	return cmd;
+}
+
+static uint64_t
+stored_cursor(struct people *t)
+{
+	const Chat__V1__ServerFrame *frame;
+	struct arena arena;
+	uint64_t seq;
+
+	world_restart(&t->w);
+	people_accounts(t);
+	world_turn(&t->w, cmd_key(&t->w, ALICE, &t->alice));
+	world_turn(&t->w, command_new(CMD_GET_ROOMS, ALICE, ++t->w.next_id, 0));
+	frame = get_pushed(&t->w, ALICE, CHAT__V1__SERVER_FRAME__BODY_ROOMS, &arena);
+	assert_int_equal(frame->rooms->n_room, 1);
+	seq = frame->rooms->room[0]->read_seq;
+	arena_fini(&arena);
+	return seq;
+}
+
+TEST(a_cursor_that_could_not_be_written_is_written_later)
+{
+	struct people t;
+	struct copy c;
+
+	faulty_start(&t, 8);
+	room_with_bob(&t, &c);
+	world_turn(&t.w, cmd_cursor(&t, ALICE, &c, 2));
+	t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+	failing_turn(&t, tick());
+	assert_true(engine_next_deadline_ms(t.w.engine) > t.w.now.mono_ms); /* not at once again */
+	t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+	world_turn(&t.w, tick());
+	assert_true(engine_next_deadline_ms(t.w.engine) == NEVER_MS);
+	assert_int_equal(stored_cursor(&t), 2);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(a_cursor_that_moves_while_it_is_written_is_written_again)
+{
+	struct people t;
+	struct copy c;
+
+	faulty_start(&t, 9);
+	room_with_bob(&t, &c);
+	world_turn(&t.w, cmd_cursor(&t, ALICE, &c, 2));
+	t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+	world_begin(&t.w);
+	engine_apply(t.w.engine, tick());
+	engine_apply(t.w.engine, cmd_cursor(&t, ALICE, &c, 3));
+	world_commit(&t.w);
+	t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+	world_turn(&t.w, tick());
+	assert_true(engine_next_deadline_ms(t.w.engine) == NEVER_MS);
+	assert_int_equal(stored_cursor(&t), 3);
+	copy_fini(&c);
+	people_end(&t);
+}
+
 /* A loop does not ask before it was told of the session; if one did, it is nobody who asks. */
 TEST(what_came_before_the_session_is_not_answered)
 {
@@ -162,6 +297,11 @@ main(void)
 	    cmocka_unit_test(a_repeat_of_what_was_not_stored_is_not_called_already_there),
 	    cmocka_unit_test(a_room_that_was_not_stored_can_be_created_by_the_same_event),
 	    cmocka_unit_test(who_was_invited_by_a_turn_that_failed_is_not),
+	    cmocka_unit_test(a_locked_account_loses_its_sessions_though_nothing_can_be_stored),
+	    cmocka_unit_test(a_deleted_account_is_retired_when_the_store_can),
+	    cmocka_unit_test(a_new_password_is_not_proved_before_it_is_stored),
+	    cmocka_unit_test(a_cursor_that_could_not_be_written_is_written_later),
+	    cmocka_unit_test(a_cursor_that_moves_while_it_is_written_is_written_again),
 	    cmocka_unit_test(what_came_before_the_session_is_not_answered),
 	};
 
