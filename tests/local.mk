@@ -142,7 +142,7 @@ $(proto_users): | $(BUILT_SOURCES)
 TESTS += tests/check-options.sh
 EXTRA_DIST += tests/check-options.sh
 tests/check-options.log: src/server/options-doc
-.PHONY: update-options check-options
+.PHONY: update-options check-options update-examples
 update-options: src/server/options-doc
 	abs_top_srcdir='$(abs_top_srcdir)' abs_top_builddir='$(abs_top_builddir)' \
 		$(SHELL) $(srcdir)/tests/check-options.sh --update

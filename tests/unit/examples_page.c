@@ -198,8 +198,7 @@ print_limits(FILE *to)
 {
 	char number[NUMBER_TEXT_CHARS];
 
-	fprintf(to,
-	    ".Bl -column \"a connection is closed that was not heard for (ms) xx\" \"1,099,511,627,776\"\n");
+	fprintf(to, ".Bl -column \"a connection not heard is closed after (ms) *\" \"1,099,511,627,776\"\n");
 	for (size_t i = 0; i < limits_table_count; i++) {
 		const struct limit_row *row = &limits_table[i];
 

@@ -67,7 +67,6 @@ tests_unit_test_examples_SOURCES = tests/unit/test_examples.c tests/unit/example
 tests_unit_test_examples_LDADD = tests/unit/libgroupvectors.la tests/unit/libvectors.la $(libs_group) $(libs_unit)
 EXTRA_DIST += tests/fixtures/rsa-alice.der tests/fixtures/rsa-bob.der tests/vectors/examples.json
 
-.PHONY: update-examples
 update-examples: $(BUILT_SOURCES)
 	$(MAKE) $(AM_MAKEFLAGS) tests/unit/test_examples
 	tests/unit/test_examples --update

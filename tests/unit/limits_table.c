@@ -63,7 +63,7 @@ const struct limit_row limits_table[] = {
     OPTION(HANDSHAKE_TIMEOUT_MS, "TLS handshake done within (ms)"),
     OPTION(HELLO_TIMEOUT_MS, "hello said within (ms)"),
     OPTION(LOGIN_TIMEOUT_MS, "login done within (ms)"),
-    OPTION(IDLE_TIMEOUT_MS, "a connection is closed if not heard for (ms)"),
+    OPTION(IDLE_TIMEOUT_MS, "a connection not heard is closed after (ms)"),
     FIXED(CLIENT_PING_AFTER_MS, "a client pings after (ms)"),
     FIXED(CLIENT_DEAD_AFTER_MS, "and gives up after (ms)"),
     OPTION(LOGIN_FAIL_DELAY_MS, "a failed login is answered after (ms)"),
