@@ -107,13 +107,14 @@ judge_publish_card(struct engine *engine, struct pending *p)
 		return;
 	}
 	if (!digest_equal(&next.card_hash, &old.card_hash) &&
-	    !bucket_take(&account->card_bucket, engine->now.mono_ms, CARDS_PER_HOUR,
-		UINT64_C(3600000) / CARDS_PER_HOUR, &p->retry_after_ms)) {
+	    !pending_take(
+		engine, p, &account->card_bucket, CARDS_PER_HOUR, UINT64_C(3600000) / CARDS_PER_HOUR)) {
 		pending_refuse(p, CHAT_ERR_RATE, "an identity publishes one card an hour", NULL);
 		return;
 	}
 	p->op = store_batch_add(engine->batch, STORE_PUT_CARD);
 	if (p->op == NULL) {
+		pending_give_back(p);
 		pending_refuse(p, CHAT_ERR_NOMEM, NULL, NULL);
 		return;
 	}
@@ -131,8 +132,10 @@ finish_publish_card(struct engine *engine, struct pending *p)
 	struct card card;
 
 	finish_op(engine, p);
-	if (p->op->result.outcome != STORE_STORED)
+	if (p->op->result.outcome != STORE_STORED) {
+		pending_give_back(p);
 		return;
+	}
 	if (account_take_card(account, p->cmd->publish_card.card) != CHAT_OK ||
 	    card_decode(account->card, &card) != CHAT_OK)
 		return;

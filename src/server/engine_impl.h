@@ -49,9 +49,10 @@ void pending_refuse(struct pending *p, enum chat_err err, const char *text, cons
 void pending_unknown(struct pending *p);
 /* Refuses and says so: in `finish`. */
 void engine_refuse(struct engine *engine, struct pending *p, enum chat_err err, const char *text);
-/* True if one may be taken now; *ret_wait_ms is how long until it may otherwise. */
-bool bucket_take(
-    struct bucket *bucket, uint64_t now_ms, uint32_t burst, uint64_t refill_ms, uint64_t *ret_wait_ms);
+/* Takes a token for the command, which has it until it is given back.  False: p->retry_after_ms says when. */
+bool pending_take(
+    struct engine *engine, struct pending *p, struct bucket *bucket, uint32_t burst, uint64_t refill_ms);
+void pending_give_back(struct pending *p);
 
 /* ---- engine_account.c ---- */
 

@@ -73,6 +73,7 @@ pending_refuse(struct pending *p, enum chat_err err, const char *text, const cha
 void
 pending_unknown(struct pending *p)
 {
+	pending_give_back(p);
 	p->refusal = (struct roster_refusal){0};
 	p->number = 0;
 	p->retry_after_ms = 0;
@@ -86,14 +87,13 @@ engine_refuse(struct engine *engine, struct pending *p, enum chat_err err, const
 	engine_out_error(engine, p);
 }
 
-bool
+static bool
 bucket_take(struct bucket *bucket, uint64_t now_ms, uint32_t burst, uint64_t refill_ms, uint64_t *ret_wait_ms)
 {
 	uint64_t refills;
 
-	if (!bucket->started) {
-		*bucket = (struct bucket){.since_ms = now_ms, .left = burst, .started = true};
-	}
+	if (bucket->burst == 0)
+		*bucket = (struct bucket){.since_ms = now_ms, .left = burst, .burst = burst};
 	refills = (now_ms - bucket->since_ms) / refill_ms;
 	if (refills > 0) {
 		bucket->left = refills >= burst - bucket->left ? burst : bucket->left + (uint32_t)refills;
@@ -105,4 +105,25 @@ bucket_take(struct bucket *bucket, uint64_t now_ms, uint32_t burst, uint64_t ref
 	}
 	bucket->left--;
 	return true;
+}
+
+bool
+pending_take(
+    struct engine *engine, struct pending *p, struct bucket *bucket, uint32_t burst, uint64_t refill_ms)
+{
+	if (!bucket_take(bucket, engine->now.mono_ms, burst, refill_ms, &p->retry_after_ms))
+		return false;
+	assert(p->taken == NULL || p->taken == bucket);
+	p->taken = bucket;
+	p->taken_count++;
+	return true;
+}
+
+void
+pending_give_back(struct pending *p)
+{
+	for (; p->taken_count > 0; p->taken_count--)
+		if (p->taken->left < p->taken->burst)
+			p->taken->left++;
+	p->taken = NULL;
 }

@@ -189,8 +189,7 @@ rekey_too_often(struct engine *engine, struct pending *p, const struct event *ev
 			return false;
 		}
 	}
-	return !bucket_take(&bucket->bucket, engine->now.mono_ms, REKEY_BURST,
-	    UINT64_C(60000) / REKEY_PER_MIN, &p->retry_after_ms);
+	return !pending_take(engine, p, &bucket->bucket, REKEY_BURST, UINT64_C(60000) / REKEY_PER_MIN);
 }
 
 static enum chat_err
@@ -344,6 +343,7 @@ judge_post_events(struct engine *engine, struct pending *p)
 	if (err == CHAT_OK && !room_touch(engine, p->room, expected_seq))
 		err = CHAT_ERR_NOMEM;
 	if (err != CHAT_OK) {
+		pending_give_back(p);
 		roster_rollback(p->room->roster);
 		cut_batch(&batch, stay_mark, stays_before);
 		goto out;

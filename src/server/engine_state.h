@@ -37,7 +37,7 @@ struct session;
 struct bucket {
 	uint64_t since_ms;
 	uint32_t left;
-	bool started;
+	uint32_t burst; /* 0: nothing was taken yet */
 };
 
 /* One member's stay in one room, as the account knows it. */
@@ -161,6 +161,8 @@ struct pending {
 	const char *text, *mend; /* of err; static storage, may be NULL */
 	uint64_t retry_after_ms;
 	uint64_t number;
+	struct bucket *taken; /* tokens that are given back if nothing comes of it */
+	uint32_t taken_count;
 	struct room *room; /* of a post: where its entries are in the room's turn */
 	uint32_t first_entry, entry_count;
 	struct store_op *op; /* of other changes: the operation that decides */

@@ -77,6 +77,21 @@ person_make(struct world *w, struct person *p, const char *name)
 }
 
 void
+person_next_card(struct world *w, struct person *p, bool retired)
+{
+	uint8_t rsa_n[RSA_BYTES];
+	struct buf next = {0};
+
+	w->random.fill(w->random.ctx, rsa_n, sizeof rsa_n);
+	rsa_n[0] |= 0x80;
+	rsa_n[RSA_BYTES - 1] |= 1;
+	assert_ok(card_build(&p->identity, &p->decoded, retired, rsa_n, w->now.unix_ms, &next));
+	buf_fini(&p->card);
+	p->card = next;
+	assert_ok(card_decode_verify(buf_bytes(&p->card), &p->decoded));
+}
+
+void
 person_end(struct person *p)
 {
 	buf_fini(&p->card);
@@ -162,6 +177,16 @@ cmd_publish(struct world *w, struct conn_ref from, const struct person *p)
 	cmd->publish_identity.account_id = lay(cmd, &at, BYTES_STR(p->id));
 	cmd->publish_identity.card = lay(cmd, &at, buf_bytes(&p->card));
 	cmd->publish_identity.bag = lay(cmd, &at, BYTES_ARRAY(bag));
+	return cmd;
+}
+
+struct command *
+cmd_card(struct world *w, struct conn_ref from, const struct person *p)
+{
+	struct command *cmd = command_new(CMD_PUBLISH_CARD, from, ++w->next_id, p->card.len);
+	size_t at = 0;
+
+	cmd->publish_card.card = lay(cmd, &at, buf_bytes(&p->card));
 	return cmd;
 }
 

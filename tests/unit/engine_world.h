@@ -48,6 +48,7 @@ void world_restart(struct world *w); /* engine and store anew, on the same datab
 void world_end(struct world *w);
 
 void person_make(struct world *w, struct person *p, const char *name);
+void person_next_card(struct world *w, struct person *p, bool retired); /* in place of the one it has */
 void person_end(struct person *p);
 /* Puts the password file in force; a name may carry ":locked". */
 void world_accounts(struct world *w, const struct person *const *people, size_t count, const char *locked);
@@ -60,6 +61,8 @@ void world_begin(struct world *w);
 void world_commit(struct world *w);
 
 struct command *cmd_publish(struct world *w, struct conn_ref from, const struct person *p);
+struct command *
+cmd_card(struct world *w, struct conn_ref from, const struct person *p); /* publishes the next */
 struct command *cmd_key(struct world *w, struct conn_ref from, const struct person *p);
 /* Publishes and logs in; asserts that both succeed. */
 void world_login(struct world *w, struct conn_ref conn, const struct person *p);

@@ -267,6 +267,62 @@ TEST(a_cursor_that_moves_while_it_is_written_is_written_again)
 	people_end(&t);
 }
 
+TEST(what_was_not_stored_does_not_count_against_a_rate)
+{
+	struct people t;
+	struct draft d = {0};
+	struct copy c;
+
+	faulty_start(&t, 10);
+	room_with_bob(&t, &c);
+	person_next_card(&t.w, &t.alice, false);
+	failing_turn(&t, cmd_card(&t.w, ALICE, &t.alice));
+	world_turn(&t.w, cmd_card(&t.w, ALICE, &t.alice));
+	assert_answered(&t.w, OUT_OK, ALICE);
+	world_turn(&t.w, cmd_card(&t.w, ALICE, &t.alice)); /* the same again is fine at any time */
+	assert_answered(&t.w, OUT_OK, ALICE);
+	person_next_card(&t.w, &t.alice, false);
+	world_turn(&t.w, cmd_card(&t.w, ALICE, &t.alice));
+	assert_refused(&t.w, ALICE, CHAT_ERR_RATE);
+
+	resume_all(&t, &c, ALICE); /* so that the room stays in memory */
+	for (int i = 0; i < REKEY_BURST + 1; i++) {
+		roster_begin(c.roster);
+		draft_rekey(&t.w, &d, &t.alice, &c);
+		failing_turn(&t, draft_command(&t.w, &d, ALICE, &c.room_id));
+		roster_rollback(c.roster);
+	}
+	draft_rekey(&t.w, &d, &t.alice, &c);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_answered(&t.w, OUT_POSTED, ALICE);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(a_batch_that_is_refused_does_not_count_against_a_rate)
+{
+	struct people t;
+	struct draft d = {0};
+	struct copy c;
+
+	faulty_start(&t, 11);
+	room_with_bob(&t, &c);
+	for (int i = 0; i < REKEY_BURST + 1; i++) {
+		roster_begin(c.roster);
+		draft_rekey(&t.w, &d, &t.alice, &c);
+		draft_kick(&t.w, &d, &t.alice, &c, &t.bob);
+		d.bad[1] = true;
+		world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+		assert_refused(&t.w, ALICE, CHAT_ERR_BAD_SIGNATURE);
+		roster_rollback(c.roster);
+	}
+	draft_rekey(&t.w, &d, &t.alice, &c);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_answered(&t.w, OUT_POSTED, ALICE);
+	copy_fini(&c);
+	people_end(&t);
+}
+
 /* A loop does not ask before it was told of the session; if one did, it is nobody who asks. */
 TEST(what_came_before_the_session_is_not_answered)
 {
@@ -302,6 +358,8 @@ main(void)
 	    cmocka_unit_test(a_new_password_is_not_proved_before_it_is_stored),
 	    cmocka_unit_test(a_cursor_that_could_not_be_written_is_written_later),
 	    cmocka_unit_test(a_cursor_that_moves_while_it_is_written_is_written_again),
+	    cmocka_unit_test(what_was_not_stored_does_not_count_against_a_rate),
+	    cmocka_unit_test(a_batch_that_is_refused_does_not_count_against_a_rate),
 	    cmocka_unit_test(what_came_before_the_session_is_not_answered),
 	};
 
