@@ -185,9 +185,24 @@ void
 room_turn_add_entry(struct room_turn *turn, const struct store_new_entry *entry, struct wrap_list *wraps);
 bool room_turn_note_counter(struct room_turn *turn, const struct message_header *header) MUST_USE;
 bool room_turn_note_wraps(struct room_turn *turn, const struct wrap_list *list) MUST_USE;
-bool room_turn_note_stay(struct room_turn *turn, const struct roster_member *member, uint64_t seq) MUST_USE;
-/* The stays that a batch changed are in memory for the commands behind it in the turn. */
-void room_turn_note_accounts(struct engine *engine, struct room *room);
+
+/* Where a batch began, and what the stays were that it changed: to take it back, and to know them. */
+struct turn_mark {
+	uint32_t entry_count, wrap_count, stay_count;
+	uint32_t change_count;
+	struct {
+		uint32_t i; /* of the turn's stays; from stay_count on they are the batch's own */
+		struct store_stay_change stay;
+		uint64_t out_seq;
+	} changes[POST_EVENTS_MAX + 1]; /* each event changes one, a create two */
+};
+void room_turn_mark(const struct room_turn *turn, struct turn_mark *ret);
+/* Makes the turn what it was at the mark. */
+void room_turn_cut(struct room_turn *turn, const struct turn_mark *mark);
+bool room_turn_note_stay(struct room_turn *turn, struct turn_mark *mark, const struct roster_member *member,
+    uint64_t seq) MUST_USE;
+/* The stays that the batch changed are in memory for the commands behind it in the turn. */
+void room_turn_note_accounts(struct engine *engine, struct room *room, const struct turn_mark *mark);
 
 /* ---- engine_post.c ---- */
 

@@ -109,7 +109,7 @@ list_wraps(const struct room *room, const struct event *event, const struct wrap
 struct batch {
 	struct room *room;
 	const struct command *cmd;
-	uint32_t entry_mark, wrap_mark;
+	struct turn_mark mark;
 	bool closed;
 };
 
@@ -249,29 +249,11 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 	room_turn_add_entry(turn, &entry, list);
 	batch->closed = entry.rekey ? false : batch->closed || change.closed;
 	if (change.member != NULL && (change.old_state != change.new_state || change.member_new) &&
-	    !room_turn_note_stay(turn, change.member, change.seq))
+	    !room_turn_note_stay(turn, &batch->mark, change.member, change.seq))
 		return CHAT_ERR_NOMEM;
-	if (change.peer != NULL && !room_turn_note_stay(turn, change.peer, change.seq))
+	if (change.peer != NULL && !room_turn_note_stay(turn, &batch->mark, change.peer, change.seq))
 		return CHAT_ERR_NOMEM;
 	return CHAT_OK;
-}
-
-/* Takes the batch's part of the turn back.  Stay changes are rebuilt from the roster, which was rolled back.
- */
-static void
-cut_batch(struct batch *batch, uint32_t stay_mark, const struct store_stay_change *stays_before)
-{
-	struct room_turn *turn = &batch->room->turn;
-
-	for (uint32_t i = batch->entry_mark; i < turn->entry_count; i++) {
-		wrap_list_unref(turn->wraps[i]);
-		turn->wraps[i] = NULL;
-	}
-	turn->entry_count = batch->entry_mark;
-	turn->wrap_count = batch->wrap_mark;
-	turn->stay_count = stay_mark;
-	if (stay_mark > 0)
-		memcpy(turn->stays, stays_before, stay_mark * sizeof *turn->stays);
 }
 
 static enum chat_err
@@ -309,10 +291,9 @@ void
 judge_post_events(struct engine *engine, struct pending *p)
 {
 	const struct command *cmd = p->cmd;
-	struct store_stay_change *stays_before = NULL;
 	struct batch batch = {.cmd = cmd};
 	struct room_turn *turn;
-	uint32_t stay_mark, done = 0;
+	uint32_t done = 0;
 	uint64_t expected_seq;
 	bool made;
 	enum chat_err err;
@@ -325,16 +306,7 @@ judge_post_events(struct engine *engine, struct pending *p)
 	}
 	batch.room = p->room;
 	turn = &p->room->turn;
-	batch.entry_mark = turn->entry_count;
-	batch.wrap_mark = turn->wrap_count;
-	stay_mark = turn->stay_count;
-	stays_before = calloc(stay_mark + 1, sizeof *stays_before);
-	if (stays_before == NULL) {
-		err = CHAT_ERR_NOMEM;
-		goto out;
-	}
-	if (stay_mark > 0)
-		memcpy(stays_before, turn->stays, stay_mark * sizeof *stays_before);
+	room_turn_mark(turn, &batch.mark);
 	expected_seq = roster_state(p->room->roster)->head.seq;
 
 	roster_begin(p->room->roster);
@@ -345,17 +317,16 @@ judge_post_events(struct engine *engine, struct pending *p)
 	if (err != CHAT_OK) {
 		pending_give_back(p);
 		roster_rollback(p->room->roster);
-		cut_batch(&batch, stay_mark, stays_before);
+		room_turn_cut(turn, &batch.mark);
 		goto out;
 	}
 	roster_commit(p->room->roster);
-	p->first_entry = batch.entry_mark;
+	p->first_entry = batch.mark.entry_count;
 	p->entry_count = cmd->events.count;
 	turn->closed_by_change = batch.closed;
 	turn->last_poster = cmd->from;
-	room_turn_note_accounts(engine, p->room);
+	room_turn_note_accounts(engine, p->room, &batch.mark);
 out:
-	free(stays_before);
 	if (err != CHAT_OK) {
 		const char *text = p->text;
 

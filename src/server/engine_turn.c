@@ -159,8 +159,50 @@ room_turn_note_wraps(struct room_turn *turn, const struct wrap_list *list)
 	return true;
 }
 
+/* ---- stays, and taking a batch back ---- */
+
+void
+room_turn_mark(const struct room_turn *turn, struct turn_mark *ret)
+{
+	ret->entry_count = turn->entry_count;
+	ret->wrap_count = turn->wrap_count;
+	ret->stay_count = turn->stay_count;
+	ret->change_count = 0;
+}
+
+void
+room_turn_cut(struct room_turn *turn, const struct turn_mark *mark)
+{
+	for (uint32_t i = mark->entry_count; i < turn->entry_count; i++) {
+		wrap_list_unref(turn->wraps[i]);
+		turn->wraps[i] = NULL;
+	}
+	turn->entry_count = mark->entry_count;
+	turn->wrap_count = mark->wrap_count;
+	for (uint32_t k = 0; k < mark->change_count; k++) {
+		turn->stays[mark->changes[k].i] = mark->changes[k].stay;
+		turn->out_seq[mark->changes[k].i] = mark->changes[k].out_seq;
+	}
+	turn->stay_count = mark->stay_count;
+}
+
+/* The i-th stay is about to change. */
+static void
+note_change(const struct room_turn *turn, struct turn_mark *mark, uint32_t i)
+{
+	for (uint32_t k = 0; k < mark->change_count; k++)
+		if (mark->changes[k].i == i)
+			return;
+	assert(mark->change_count < ARRAY_LEN(mark->changes));
+	mark->changes[mark->change_count].i = i;
+	mark->changes[mark->change_count].stay = turn->stays[i];
+	mark->changes[mark->change_count].out_seq = turn->out_seq[i];
+	mark->change_count++;
+}
+
 bool
-room_turn_note_stay(struct room_turn *turn, const struct roster_member *member, uint64_t seq)
+room_turn_note_stay(
+    struct room_turn *turn, struct turn_mark *mark, const struct roster_member *member, uint64_t seq)
 {
 	static const enum store_stay stays[] = {
 	    [MEMBER_OUT] = STORE_OUT, [MEMBER_INVITED] = STORE_INVITED, [MEMBER_JOINED] = STORE_JOINED};
@@ -172,10 +214,11 @@ room_turn_note_stay(struct room_turn *turn, const struct roster_member *member, 
 	if (i == turn->stay_count) {
 		if (!grow_stays(turn))
 			return false;
-		turn->stays[i].member_id = member->id;
+		turn->stays[i] = (struct store_stay_change){.member_id = member->id};
 		turn->out_seq[i] = 0;
 		turn->stay_count++;
 	}
+	note_change(turn, mark, i);
 	turn->stays[i].stay = stays[member->state];
 	turn->stays[i].since_seq = member->place_seq;
 	/* The first time: what a subscription from before still gets. */
@@ -185,12 +228,13 @@ room_turn_note_stay(struct room_turn *turn, const struct roster_member *member, 
 }
 
 void
-room_turn_note_accounts(struct engine *engine, struct room *room)
+room_turn_note_accounts(struct engine *engine, struct room *room, const struct turn_mark *mark)
 {
-	for (uint32_t i = 0; i < room->turn.stay_count; i++) {
-		struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
+	for (uint32_t k = 0; k < mark->change_count; k++) {
+		const struct store_stay_change *change = &room->turn.stays[mark->changes[k].i];
+		struct account *account = account_of_member(engine, &change->member_id);
 
 		if (account != NULL)
-			account_note_stay(engine, account, room, &room->turn.stays[i]);
+			account_note_stay(engine, account, room, change);
 	}
 }
