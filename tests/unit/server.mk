@@ -31,6 +31,7 @@ server_io_tests = \
 	tests/unit/test_login_delay \
 	tests/unit/test_outq \
 	tests/unit/test_server \
+	tests/unit/test_session_login \
 	tests/unit/test_staging
 check_PROGRAMS += $(server_io_tests)
 TESTS += $(server_io_tests)
@@ -40,6 +41,7 @@ tests_unit_test_kdf_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_login_delay_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_outq_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_server_LDADD = $(libs_rig)
+tests_unit_test_session_login_LDADD = $(libs_rig)
 tests_unit_test_staging_LDADD = $(libs_server) $(libs_unit)
 
 # Options and configuration.

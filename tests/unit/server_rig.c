@@ -96,6 +96,19 @@ rig_write_passwd(struct rig *rig, const char *locked, const char *missing)
 	assert_int_equal(rename(temporary, rig->passwd_path), 0);
 }
 
+void
+rig_renew_account(struct rig *rig, const char *name)
+{
+	char *line = (char *)rig->passwd.data, *id;
+	size_t len = strlen(name);
+
+	while (strncmp(line, name, len) != 0 || line[len] != ':')
+		line = strchr(line, '\n') + 1;
+	id = strstr(line, ":id=") + 4;
+	*id = *id == '0' ? '1' : '0';
+	rig_write_passwd(rig, NULL, NULL);
+}
+
 static void
 on_ended(void *ctx, const struct net_addr *peer)
 {
@@ -429,8 +442,8 @@ peer_publish(struct peer *peer, const struct person *p)
 	return peer_send(peer, &frame);
 }
 
-uint64_t
-peer_key(struct peer *peer, const struct person *p, char spoil)
+static uint64_t
+send_key(struct peer *peer, const struct person *p, char spoil, struct tls_conn *bound_to)
 {
 	struct login login = {
 	    .binding_type = LOGIN_BINDING_TLS_EXPORTER,
@@ -442,7 +455,7 @@ peer_key(struct peer *peer, const struct person *p, char spoil)
 	struct digest member_id = p->identity.member_id;
 	FRAME(key_login, KEY_LOGIN, Chat__V1__KeyLogin, CHAT__V1__KEY_LOGIN__INIT);
 
-	assert_ok(tls_export_binding(peer->tls, login.binding));
+	assert_ok(tls_export_binding(bound_to, login.binding));
 	if (spoil == 'b')
 		login.binding[0] ^= 1;
 	login_sign(&p->identity.sign, &login, sig);
@@ -459,6 +472,18 @@ peer_key(struct peer *peer, const struct person *p, char spoil)
 	body.signature = wire_from_bytes(BYTES_ARRAY(sig));
 	body.ed_pk = wire_from_bytes(BYTES_ARRAY(ed_pk));
 	return peer_send(peer, &frame);
+}
+
+uint64_t
+peer_key(struct peer *peer, const struct person *p, char spoil)
+{
+	return send_key(peer, p, spoil, peer->tls);
+}
+
+uint64_t
+peer_key_bound(struct peer *peer, const struct person *p, struct tls_conn *bound_to)
+{
+	return send_key(peer, p, 0, bound_to);
 }
 
 uint64_t

@@ -45,6 +45,8 @@ void rig_init(struct rig *rig, uint64_t seed);
 void rig_person(struct rig *rig, struct person *p, const char *name);
 /* Replaces the password file by what rig_person() made, with these two in it as said (NULL: nobody). */
 void rig_write_passwd(struct rig *rig, const char *locked, const char *missing);
+/* As if the account had been deleted and added again: its line gets another id. */
+void rig_renew_account(struct rig *rig, const char *name);
 void rig_start(struct rig *rig);
 /* Drains on another thread, so that peers can listen to it; rig_stop() waits for that. */
 void rig_drain(struct rig *rig);
@@ -106,6 +108,8 @@ uint64_t peer_password(struct peer *peer, const char *account, const char *passw
 uint64_t peer_publish(struct peer *peer, const struct person *p);
 /* `spoil`: 0, or which part of the proof is wrong: 's'ignature, 'm'ember_id, 'k'ey, 'b'inding. */
 uint64_t peer_key(struct peer *peer, const struct person *p, char spoil);
+/* A right proof for whichever connection. */
+uint64_t peer_key_bound(struct peer *peer, const struct person *p, struct tls_conn *bound_to);
 uint64_t peer_ping(struct peer *peer);
 uint64_t
 peer_resume(struct peer *peer, const struct digest *room_id, uint64_t next_seq, const struct digest *hash);
