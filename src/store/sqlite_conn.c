@@ -80,11 +80,28 @@ sq_corrupt(struct sq_conn *conn, const char *fmt, ...)
 	return CHAT_ERR_CORRUPT;
 }
 
+/* The file as a URI (sqlite.org/uri.html), which can say that nobody writes to it; sqlite3_free() it. */
+static char *
+uri_of_unused(const char *path)
+{
+	sqlite3_str *uri = sqlite3_str_new(NULL);
+
+	sqlite3_str_appendall(uri, "file:");
+	for (const char *p = path; *p != '\0'; p++)
+		if (*p == '%' || *p == '?' || *p == '#')
+			sqlite3_str_appendf(uri, "%%%02x", (unsigned char)*p);
+		else
+			sqlite3_str_appendchar(uri, 1, *p);
+	sqlite3_str_appendall(uri, "?immutable=1");
+	return sqlite3_str_finish(uri);
+}
+
 enum chat_err
 sq_conn_open(struct sq_conn *conn, const char *path, const char *vfs, enum sq_access access,
     unsigned cache_kib, char *error)
 {
-	int flags = access == SQ_READ_ONLY ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+	int flags = access == SQ_READ_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	char *uri = NULL;
 	enum chat_err err;
 	char sql[256];
 	int rc;
@@ -93,7 +110,16 @@ sq_conn_open(struct sq_conn *conn, const char *path, const char *vfs, enum sq_ac
 	memset(conn, 0, sizeof(*conn));
 	conn->error = error;
 	conn->busy_wait_us = BUSY_WAIT_US;
-	rc = sqlite3_open_v2(path, &conn->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, vfs);
+	if (access == SQ_UNUSED) {
+		uri = uri_of_unused(path);
+		if (uri == NULL) {
+			err = sq_error(conn, SQLITE_NOMEM);
+			goto out;
+		}
+		flags |= SQLITE_OPEN_URI;
+	}
+	rc = sqlite3_open_v2(
+	    uri != NULL ? uri : path, &conn->db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, vfs);
 	if (rc != SQLITE_OK) {
 		err = sq_error(conn, rc);
 		goto out;
@@ -113,6 +139,7 @@ sq_conn_open(struct sq_conn *conn, const char *path, const char *vfs, enum sq_ac
 	    cache_kib);
 	err = sq_exec(conn, sql);
 out:
+	sqlite3_free(uri);
 	if (err)
 		sq_conn_close(conn);
 	return err;

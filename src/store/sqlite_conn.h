@@ -37,6 +37,8 @@ struct sq_conn {
 enum sq_access {
 	SQ_READ_WRITE,
 	SQ_READ_ONLY,
+	SQ_UNUSED, /* read only, and nobody writes meanwhile: no lock is taken and no file is made beside it
+		    */
 };
 
 /*

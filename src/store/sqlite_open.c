@@ -136,6 +136,20 @@ wal_file_bytes(const char *path)
 	return size;
 }
 
+/*
+ * Whether a log or a journal belongs to the file, which SQLite then has to read with it, and for that makes
+ * an index beside it.
+ */
+static bool
+left_by_crash(const char *path)
+{
+	char *journal = NULL;
+	bool left = asprintf(&journal, "%s-journal", path) < 0 || access(journal, F_OK) == 0;
+
+	free(journal);
+	return left || wal_file_bytes(path) > 0;
+}
+
 /* The writer's connection, up to being usable. */
 static enum chat_err
 open_writer(struct store_sqlite *s, const struct store_options *options)
@@ -287,7 +301,8 @@ store_sqlite_check(const char *path, const struct store_options *options,
 
 	if (err)
 		goto out;
-	err = sq_conn_open(&conn, path, options->vfs, SQ_READ_ONLY, READER_CACHE_KIB, error);
+	err = sq_conn_open(&conn, path, options->vfs, left_by_crash(path) ? SQ_READ_ONLY : SQ_UNUSED,
+	    READER_CACHE_KIB, error);
 	if (err) {
 		err = open_error(&conn, err);
 		goto out;

@@ -3,6 +3,7 @@
 /* What the SQLite store promises beside the contract: whose file it opens, the size of its log, backup and
  * check. */
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -150,6 +151,36 @@ TEST(newer_version_in_the_log)
 	free(copy);
 	free(copy_wal);
 	free(dir);
+}
+
+/* A database that no server has open is looked at without a file being made beside it, whatever it is called. */
+TEST(check_makes_no_file)
+{
+	static const char *const names[] = {"chat.db", "a?b.db", "a#b.db", "a%41.db", "a b&c=d.db"};
+	const struct store_check_options deep = {.deep = true};
+
+	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+		char *dir = unit_temp_dir(), *path = path_in(dir, names[i]);
+		struct buf report = {0};
+		struct dirent *entry;
+		unsigned files = 0;
+		DIR *listing;
+
+		store_close(open_at(path, &plain));
+		assert_ok(store_check(path, &plain, &deep, &report));
+		listing = opendir(dir);
+		assert_non_null(listing);
+		while ((entry = readdir(listing)))
+			if (entry->d_name[0] != '.') {
+				assert_string_equal(entry->d_name, names[i]);
+				files++;
+			}
+		assert_int_equal(files, 1);
+		(void)closedir(listing);
+		buf_fini(&report);
+		free(path);
+		free(dir);
+	}
 }
 
 TEST(files_and_modes)
@@ -702,6 +733,7 @@ main(void)
 	    cmocka_unit_test(other_files_are_refused),
 	    cmocka_unit_test(newer_version_is_refused),
 	    cmocka_unit_test(newer_version_in_the_log),
+	    cmocka_unit_test(check_makes_no_file),
 	    cmocka_unit_test(files_and_modes),
 	    cmocka_unit_test(checkpoints_bound_the_log),
 	    cmocka_unit_test(log_left_by_a_crash_counts),
