@@ -19,6 +19,7 @@ started is killed, by its pid, when the test ends however it ends; a failed test
 A test that needs what the machine lacks raises h.Skip("why").
 """
 
+import hashlib
 import inspect
 import json
 import os
@@ -53,9 +54,12 @@ class Skip(Exception):
 # ---- saying what was expected ----
 
 
+SHOWN = 4000  # characters of a value in a message
+
+
 def equal(got, expected, what=""):
     if got != expected:
-        raise AssertionError(f"{what}{': ' if what else ''}got {got!r}, expected {expected!r}")
+        raise AssertionError(f"{what}{': ' if what else ''}got {got!r:.{SHOWN}}, expected {expected!r:.{SHOWN}}")
 
 
 def check(condition, what):
@@ -67,7 +71,7 @@ def match(pattern, text):
     """The match object of the pattern, found anywhere in the text."""
     found = re.search(pattern, text)
     if found is None:
-        raise AssertionError(f"nothing like {pattern!r} in {text!r}")
+        raise AssertionError(f"nothing like {pattern!r} in {text!r:.{SHOWN}}")
     return found
 
 
@@ -100,14 +104,14 @@ def mode_of(path):
 
 
 def snapshot(path):
-    """Everything below path with type, mode, owner and bytes: to be compared with another one."""
+    """Everything below path with type and mode, owner, and a hash of its bytes: to be compared with another one."""
     result = {}
     for root, dirs, files in os.walk(path):
         for name in dirs + files:
             full = os.path.join(root, name)
             st = os.lstat(full)
-            data = read(full, "rb") if os.path.isfile(full) else None
-            result[os.path.relpath(full, path)] = (st.st_mode, st.st_uid, st.st_gid, data)
+            digest = hashlib.sha256(read(full, "rb")).hexdigest() if os.path.isfile(full) else None
+            result[os.path.relpath(full, path)] = (oct(st.st_mode), st.st_uid, st.st_gid, digest)
     return result
 
 
@@ -281,7 +285,10 @@ class Server(Process):
         self.address, self.port, self.fingerprint = found[1], int(found[2]), found[3]
 
     def log(self, event=None, **fields):
-        """The lines of the log of that event with these fields, as dictionaries; values are strings."""
+        """The lines of the log of that event with these fields, as dictionaries; values are strings.
+
+        All that were read so far: that a line is not there, only a server that has ended can tell.
+        """
         result = []
         for line in list(self.err):
             parsed = log_fields(line)
@@ -382,6 +389,9 @@ def main():
     tests = [f for name, f in vars(module).items() if name.startswith("test_") and callable(f)]
     if len(sys.argv) > 1:
         tests = [f for f in tests if f.__name__ in sys.argv[1:]]
+    if not os.path.exists(SERVER):
+        print(f"Bail out! {SERVER} is not built; abs_top_builddir is not set?")
+        return 1
     print(f"1..{len(tests)}", flush=True)
     failed = 0
     for number, function in enumerate(tests, 1):
@@ -396,7 +406,9 @@ def main():
         except BaseException as error:  # pylint: disable=broad-except
             failed += 1
             result = "not " + result
-            _print_comment(traceback.format_exc())
+            # From the test's own line on.
+            trace = error.__traceback__.tb_next or error.__traceback__
+            _print_comment("".join(traceback.format_exception(type(error), error, trace)))
             # What it did when the test gave up, not what it says on being killed.
             _show_processes()
             if isinstance(error, KeyboardInterrupt):
