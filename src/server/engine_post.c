@@ -10,19 +10,29 @@
 #include "group/seal.h"
 #include "server/engine_impl.h"
 
+/* What a client waits that asked when there was no memory. */
+#define BUSY_RETRY_MS 1000
+
 /* ---- messages ---- */
 
 void
 pending_refuse_by_rules(struct pending *p, enum chat_err err)
 {
-	if (err == CHAT_ERR_NOMEM)
+	const char *text = p->text, *mend = NULL; /* said already by who found it */
+
+	if (err == CHAT_ERR_NOMEM) {
 		err = CHAT_ERR_BUSY;
-	pending_refuse(p, err, NULL, NULL);
-	p->number = p->refusal.expected;
-	if (p->refusal.why != NULL && p->refusal.why[0] != '\0')
-		p->text = p->refusal.why;
+		p->retry_after_ms = BUSY_RETRY_MS;
+	}
+	if (text == NULL && p->refusal.why != NULL && p->refusal.why[0] != '\0')
+		text = p->refusal.why;
+	if (err == CHAT_ERR_OUT_OF_ORDER)
+		p->number = p->refusal.expected;
 	if (err == CHAT_ERR_STALE)
-		p->mend = "rekey the room, seal again";
+		mend = "rekey the room, seal again";
+	if (err == CHAT_ERR_STORE_UNAVAILABLE)
+		mend = "send the same again";
+	pending_refuse(p, err, text, mend);
 }
 
 void
@@ -36,20 +46,20 @@ judge_post_message(struct engine *engine, struct pending *p)
 	struct stay *stay;
 	enum chat_err err;
 
-	err = room_of_session(engine, p->session, &cmd->room_id, &room, &stay);
+	err = message_decode(cmd->message.wire, &message);
 	if (err == CHAT_OK)
-		err = message_decode(cmd->message.wire, &message);
+		err = room_of_session(engine, p->session, &cmd->room_id, &room, &stay);
 	if (err != CHAT_OK) {
 		pending_refuse(p, err, NULL, NULL);
 		return;
 	}
 	if (!room_turn_reserve(&room->turn)) {
-		pending_refuse(p, CHAT_ERR_BUSY, NULL, NULL);
+		pending_refuse_by_rules(p, CHAT_ERR_NOMEM);
 		return;
 	}
 	expected_seq = roster_state(room->roster)->head.seq;
 	if (!room_touch(engine, room, expected_seq)) {
-		pending_refuse(p, CHAT_ERR_BUSY, NULL, NULL);
+		pending_refuse_by_rules(p, CHAT_ERR_NOMEM);
 		return;
 	}
 	err = roster_post_message(room->roster, &message.header, &cmd->message.entry_hash,
@@ -72,12 +82,19 @@ judge_post_message(struct engine *engine, struct pending *p)
 
 /* ---- events ---- */
 
-static const struct wrap_set *
-find_staged(const struct wrap_set *set, const struct digest *wraps_hash)
+/* Each set is for one rekey: keys are not used twice, and what is stored does not outgrow what was sent. */
+static struct wrap_set *
+take_staged(struct wrap_set **list, const struct digest *wraps_hash)
 {
-	for (; set != NULL; set = set->next)
-		if (digest_equal(&set->wraps_hash, wraps_hash))
+	for (struct wrap_set **at = list; *at != NULL; at = &(*at)->next) {
+		struct wrap_set *set = *at;
+
+		if (digest_equal(&set->wraps_hash, wraps_hash)) {
+			*at = set->next;
+			set->next = NULL;
 			return set;
+		}
+	}
 	return NULL;
 }
 
@@ -108,88 +125,98 @@ list_wraps(const struct room *room, const struct event *event, const struct wrap
  */
 struct batch {
 	struct room *room;
-	const struct command *cmd;
+	struct command *cmd;
 	struct turn_mark mark;
 	bool closed;
 };
 
-static bool
-is_published(struct engine *engine, const struct card *card)
-{
-	struct account *account;
+/* Whom an event brings into the room. */
+struct newcomers {
+	struct account *accounts[2]; /* of published cards; NULL: not the published one */
+	uint32_t count;
+};
 
-	return account_get(engine, account_bytes(&card->account), &account) == CHAT_OK &&
-	       digest_equal(&account->card_hash, &card->card_hash) && !account->card_retired;
+static enum chat_err
+find_newcomer(struct engine *engine, const struct card *card, struct newcomers *ret)
+{
+	struct account *account = NULL;
+	enum chat_err err = account_get(engine, account_bytes(&card->account), &account);
+
+	if (err == CHAT_OK)
+		err = account_load_rooms(engine, account);
+	if (err != CHAT_OK && err != CHAT_ERR_NOT_FOUND)
+		return err == CHAT_ERR_NOMEM ? err : CHAT_ERR_STORE_UNAVAILABLE;
+	if (err == CHAT_OK && (!digest_equal(&account->card_hash, &card->card_hash) || account->card_retired))
+		account = NULL;
+	ret->accounts[ret->count++] = account;
+	return CHAT_OK;
+}
+
+static enum chat_err
+find_newcomers(struct engine *engine, const struct event *event, struct newcomers *ret)
+{
+	enum chat_err err = CHAT_OK;
+
+	*ret = (struct newcomers){.count = 0};
+	if (event->type == EVENT_CREATE || event->type == EVENT_INVITE)
+		err = find_newcomer(engine, &event->card, ret);
+	if (err == CHAT_OK && event->type == EVENT_CREATE && event->create.kind == ROOM_DIRECT)
+		err = find_newcomer(engine, &event->peer_card, ret);
+	return err;
 }
 
 static bool
-cards_published(struct engine *engine, const struct event *event)
+are_published(const struct newcomers *newcomers)
 {
-	switch (event->type) {
-	case EVENT_CREATE:
-		return is_published(engine, &event->card) &&
-		       (event->create.kind != ROOM_DIRECT || is_published(engine, &event->peer_card));
-	case EVENT_INVITE:
-		return is_published(engine, &event->card);
-	case EVENT_JOIN:
-	case EVENT_DECLINE:
-	case EVENT_LEAVE:
-	case EVENT_KICK:
-	case EVENT_ROLE:
-	case EVENT_SETTINGS:
-	case EVENT_CARD:
-	case EVENT_REKEY:
-		return true;
-	}
+	for (uint32_t i = 0; i < newcomers->count; i++)
+		if (newcomers->accounts[i] == NULL)
+			return false;
 	return true;
 }
 
-/* The account's rooms are counted when somebody brings it into one more. */
+/* Asked when the rules have allowed the event: limits tell nobody more than rules would. */
 static enum chat_err
-check_room_limits(struct engine *engine, struct pending *p, const struct event *event)
+check_room_limits(struct engine *engine, struct pending *p, const struct newcomers *newcomers)
 {
-	const struct roster_member *member;
-	struct account *account;
-
-	if (event->type == EVENT_INVITE &&
-	    roster_reader_count(p->room->roster) >= engine->config.room_readers_max) {
+	if (newcomers->count > 0 && roster_reader_count(p->room->roster) > engine->config.room_readers_max) {
 		p->text = "the room has as many members and invitees as the server allows";
 		return CHAT_ERR_LIMIT;
 	}
-	if (event->type != EVENT_CREATE && event->type != EVENT_INVITE)
-		return CHAT_OK;
-	if (account_get(engine, account_bytes(&event->card.account), &account) != CHAT_OK ||
-	    account_load_rooms(engine, account) != CHAT_OK)
-		return CHAT_OK; /* not published: the rules say conflict */
-	member = roster_member(p->room->roster, &account->member_id);
-	if (!member_is_reader(member) && account->reading_count >= engine->config.rooms_per_account) {
-		p->text = "the account is in as many rooms as the server allows";
-		return CHAT_ERR_LIMIT;
+	for (uint32_t i = 0; i < newcomers->count; i++) {
+		const struct account *account = newcomers->accounts[i];
+
+		/* One who was kicked in this very batch is counted still. */
+		if (account_stay(account, &p->room->id) == NULL &&
+		    account->reading_count >= engine->config.rooms_per_account) {
+			p->text = "the account is in as many rooms as the server allows";
+			return CHAT_ERR_LIMIT;
+		}
 	}
 	return CHAT_OK;
 }
 
 /* Voluntary rekeys (while the room is open) are slowed down, per member. */
-static bool
-rekey_too_often(struct engine *engine, struct pending *p, const struct event *event)
+static enum chat_err
+check_rekey_rate(struct engine *engine, struct pending *p)
 {
+	const struct digest *member_id = &p->session->account->member_id;
 	struct room *room = p->room;
-	struct member_bucket *bucket;
+	struct member_bucket *bucket = map_get(&room->rekey_buckets, digest_bytes(member_id));
 
-	if (event->type != EVENT_REKEY || !roster_state(room->roster)->open)
-		return false;
-	bucket = map_get(&room->rekey_buckets, digest_bytes(&p->session->account->member_id));
 	if (bucket == NULL) {
 		bucket = calloc(1, sizeof *bucket);
-		if (bucket != NULL)
-			bucket->member_id = p->session->account->member_id;
-		if (bucket == NULL ||
-		    map_put(&room->rekey_buckets, digest_bytes(&bucket->member_id), bucket) != CHAT_OK) {
+		if (bucket == NULL)
+			return CHAT_ERR_NOMEM;
+		bucket->member_id = *member_id;
+		if (map_put(&room->rekey_buckets, digest_bytes(&bucket->member_id), bucket) != CHAT_OK) {
 			free(bucket);
-			return false;
+			return CHAT_ERR_NOMEM;
 		}
 	}
-	return !pending_take(engine, p, &bucket->bucket, REKEY_BURST, UINT64_C(60000) / REKEY_PER_MIN);
+	if (pending_take(engine, p, &bucket->bucket, REKEY_BURST, UINT64_C(60000) / REKEY_PER_MIN))
+		return CHAT_OK;
+	p->text = "rekeys of an open room are limited to one a minute";
+	return CHAT_ERR_RATE;
 }
 
 static enum chat_err
@@ -197,8 +224,9 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 {
 	struct room *room = batch->room;
 	struct room_turn *turn = &room->turn;
-	const struct wrap_set *staged = NULL;
+	struct wrap_set *staged = NULL;
 	struct roster_wraps wraps = {0};
+	struct newcomers newcomers;
 	struct roster_change change;
 	struct wrap_list *list = NULL;
 	struct store_new_entry entry = {.kind = ENTRY_EVENT};
@@ -206,18 +234,17 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 	enum chat_err err;
 
 	err = event_decode(from->wire, &event);
-	if (err != CHAT_OK)
-		return err;
-	if (event.type == EVENT_REKEY) {
-		staged = find_staged(batch->cmd->events.staged, &event.rekey.wraps_hash);
-		wraps.staged = staged != NULL;
-		wraps.count = staged != NULL ? staged->count : 0;
-	}
-	err = check_room_limits(engine, p, &event);
+	if (err == CHAT_OK)
+		err = find_newcomers(engine, &event, &newcomers);
 	if (err != CHAT_OK)
 		return err;
 	if (!room_turn_reserve(turn))
 		return CHAT_ERR_NOMEM;
+	if (event.type == EVENT_REKEY) {
+		staged = take_staged(&batch->cmd->events.staged, &event.rekey.wraps_hash);
+		wraps.staged = staged != NULL;
+		wraps.count = staged != NULL ? staged->count : 0;
+	}
 	err = roster_post_event(room->roster,
 	    &(const struct roster_post){
 		.event = &event,
@@ -225,22 +252,23 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 		.wraps = &wraps,
 		.server_time_ms = engine->now.unix_ms,
 		.signatures_good = from->signatures_good,
-		.cards_unpublished = !cards_published(engine, &event),
+		.cards_unpublished = !are_published(&newcomers),
 	    },
 	    &change, &p->refusal);
-	if (err != CHAT_OK)
-		return err;
-	if (change.voluntary && rekey_too_often(engine, p, &event)) {
-		p->text = "rekeys of an open room are limited to one a minute";
-		return CHAT_ERR_RATE;
-	}
-	if (event.type == EVENT_REKEY) {
+	if (err == CHAT_OK)
+		err = check_room_limits(engine, p, &newcomers);
+	if (err == CHAT_OK && change.voluntary)
+		err = check_rekey_rate(engine, p);
+	if (err == CHAT_OK && event.type == EVENT_REKEY) {
 		list = list_wraps(room, &event, staged);
 		if (list == NULL || !room_turn_note_wraps(turn, list)) {
 			wrap_list_unref(list);
-			return CHAT_ERR_NOMEM;
+			err = CHAT_ERR_NOMEM;
 		}
 	}
+	wrap_set_free_list(staged);
+	if (err != CHAT_OK)
+		return err;
 	entry.rekey = event.type == EVENT_REKEY;
 	entry.server_time_ms = engine->now.unix_ms;
 	entry.wire = from->wire;
@@ -257,40 +285,59 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 }
 
 static enum chat_err
-find_or_make_room(struct engine *engine, struct pending *p, bool *ret_new)
+make_room(struct engine *engine, struct pending *p, const struct event *create)
+{
+	struct roster *roster = roster_new(store_realm(engine->store), false);
+	enum chat_err err;
+
+	if (roster == NULL)
+		return CHAT_ERR_NOMEM;
+	if (!digest_equal(&create->actor, &p->session->account->member_id)) {
+		/* Another's create is refused, and whether there is that room makes no difference. */
+		err = roster_judge_event(roster,
+		    &(const struct roster_post){
+			.event = create, .poster = &p->session->account->member_id, .signatures_good = true},
+		    &p->refusal);
+		assert(err != CHAT_OK);
+	} else {
+		err = account_load_rooms(engine, p->session->account);
+		if (err == CHAT_OK)
+			err = room_new(engine, &create->room_id, roster, &p->room);
+		if (err != CHAT_OK && err != CHAT_ERR_ALREADY && err != CHAT_ERR_NOMEM)
+			err = CHAT_ERR_STORE_UNAVAILABLE;
+	}
+	if (err != CHAT_OK)
+		roster_free(roster);
+	return err;
+}
+
+/* The room that the first event is for.  What does not decode is told before anything is looked up. */
+static enum chat_err
+find_or_make_room(struct engine *engine, struct pending *p, bool *ret_made)
 {
 	const struct command *cmd = p->cmd;
-	struct roster *roster;
 	struct event event;
 	struct stay *stay;
 	enum chat_err err;
 
-	*ret_new = false;
-	if (!digest_is_zero(&cmd->room_id))
-		return room_of_session(engine, p->session, &cmd->room_id, &p->room, &stay);
+	*ret_made = false;
+	assert(cmd->events.count >= 1 && cmd->events.count <= POST_EVENTS_MAX);
 	err = event_decode(cmd->events.events[0].wire, &event);
 	if (err != CHAT_OK)
 		return err;
+	if (!digest_is_zero(&cmd->room_id))
+		return room_of_session(engine, p->session, &cmd->room_id, &p->room, &stay);
 	if (event.type != EVENT_CREATE)
 		return CHAT_ERR_NO_ROOM;
-	roster = roster_new(store_realm(engine->store), false);
-	if (roster == NULL)
-		return CHAT_ERR_NOMEM;
-	err = account_load_rooms(engine, p->session->account);
-	if (err == CHAT_OK)
-		err = room_new(engine, &event.room_id, roster, &p->room);
-	if (err != CHAT_OK) {
-		roster_free(roster);
-		return err == CHAT_ERR_ALREADY ? err : CHAT_ERR_STORE_UNAVAILABLE;
-	}
-	*ret_new = true;
-	return CHAT_OK;
+	err = make_room(engine, p, &event);
+	*ret_made = err == CHAT_OK;
+	return err;
 }
 
 void
 judge_post_events(struct engine *engine, struct pending *p)
 {
-	const struct command *cmd = p->cmd;
+	struct command *cmd = p->cmd;
 	struct batch batch = {.cmd = cmd};
 	struct room_turn *turn;
 	uint32_t done = 0;
@@ -301,7 +348,7 @@ judge_post_events(struct engine *engine, struct pending *p)
 	err = find_or_make_room(engine, p, &made);
 	if (err != CHAT_OK) {
 		p->room = NULL;
-		pending_refuse(p, err, NULL, NULL);
+		pending_refuse_by_rules(p, err);
 		return;
 	}
 	batch.room = p->room;
@@ -328,11 +375,7 @@ judge_post_events(struct engine *engine, struct pending *p)
 	room_turn_note_accounts(engine, p->room, &batch.mark);
 out:
 	if (err != CHAT_OK) {
-		const char *text = p->text;
-
 		pending_refuse_by_rules(p, err);
-		if (text != NULL)
-			p->text = text;
 		if (done > 0)
 			p->refusal.index = done - 1;
 		if (made)

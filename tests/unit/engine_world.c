@@ -277,6 +277,20 @@ draft_create(struct world *w, struct draft *d, const struct person *actor, struc
 }
 
 void
+draft_create_direct(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *peer)
+{
+	struct event event = {.type = EVENT_CREATE};
+
+	w->random.fill(w->random.ctx, event.create.nonce, sizeof event.create.nonce);
+	event.create.kind = ROOM_DIRECT;
+	event.create.realm = *store_realm(w->store);
+	event.card_wire = buf_bytes(&actor->card);
+	event.peer_card_wire = buf_bytes(&peer->card);
+	draft_event(w, d, actor, c, &event);
+}
+
+void
 draft_invite(
     struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who)
 {

@@ -87,6 +87,8 @@ void copy_fini(struct copy *c);
 void draft_event(
     struct world *w, struct draft *d, const struct person *actor, struct copy *c, struct event *event);
 void draft_create(struct world *w, struct draft *d, const struct person *actor, struct copy *c);
+void draft_create_direct(
+    struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *peer);
 void draft_invite(
     struct world *w, struct draft *d, const struct person *actor, struct copy *c, const struct person *who);
 void draft_simple(

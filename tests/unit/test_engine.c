@@ -289,11 +289,10 @@ room_request(struct people *t, enum command_type type, const struct digest *room
 		cmd->epochs.epoch_ids = (struct digest *)(void *)cmd->body;
 		memset(cmd->body, 7, cmd->body_len);
 		cmd->epochs.count = 1;
-	} else if (type == CMD_POST_MESSAGE || type == CMD_POST_REWRAPS) {
-		cmd = command_new(type, CAROL, ++t->w.next_id, 8);
-		memset(cmd->body, 1, cmd->body_len);
-		if (type == CMD_POST_MESSAGE)
-			cmd->message.wire = BYTES(cmd->body, cmd->body_len);
+	} else if (type == CMD_POST_MESSAGE) {
+		struct message_header header = {.sender = t->carol.identity.member_id, .counter = 1};
+
+		return cmd_message_of(&t->w, CAROL, &t->carol, room_id, &header);
 	} else {
 		cmd = command_new(type, CAROL, ++t->w.next_id, 0);
 		if (type == CMD_RESUME)

@@ -134,6 +134,224 @@ TEST(a_room_is_made_and_used_in_one_turn)
 	people_end(&t);
 }
 
+/* ---- what is refused first ---- */
+
+TEST(bytes_of_no_form_are_refused_before_the_room_is_looked_for)
+{
+	static const struct digest nowhere = {{7}};
+	struct people t;
+	struct draft d = {0};
+	struct copy c;
+	struct command *cmd;
+
+	people_start(&t, 10, NULL);
+	people_login(&t);
+	room_with_bob(&t, &c);
+	for (int there = 0; there < 2; there++) {
+		const struct digest *room_id = there ? &c.room_id : &nowhere;
+		struct message_header header = {.sender = t.carol.identity.member_id, .counter = 1};
+
+		roster_begin(c.roster);
+		draft_kick(&t.w, &d, &t.alice, &c, &t.bob);
+		cmd = draft_command(&t.w, &d, CAROL, room_id);
+		roster_rollback(c.roster);
+		cmd->events.events[0].wire.len--;
+		world_turn(&t.w, cmd);
+		assert_refused(&t.w, CAROL, CHAT_ERR_MALFORMED);
+		cmd = cmd_message_of(&t.w, CAROL, &t.carol, room_id, &header);
+		cmd->message.wire.len--;
+		world_turn(&t.w, cmd);
+		assert_refused(&t.w, CAROL, CHAT_ERR_MALFORMED);
+	}
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(anothers_create_is_refused_whether_the_room_is_there_or_not)
+{
+	struct people t;
+	struct draft d = {0};
+	struct command *create, *copy;
+	struct copy c;
+
+	people_start(&t, 11, NULL);
+	people_login(&t);
+	copy_init(&t.w, &c);
+	draft_create(&t.w, &d, &t.alice, &c);
+	create = draft_command(&t.w, &d, ALICE, NULL);
+	for (int there = 0; there < 2; there++) {
+		copy = command_new(CMD_POST_EVENTS, CAROL, ++t.w.next_id, create->body_len);
+		memcpy(copy->body, create->body, create->body_len);
+		copy->events.events = (struct command_event *)(void *)copy->body;
+		copy->events.events[0].wire.data = copy->body + sizeof(struct command_event);
+		copy->events.events[0].signatures_good = false; /* it is not Carol's key */
+		copy->events.count = 1;
+		world_turn(&t.w, copy);
+		assert_refused(&t.w, CAROL, CHAT_ERR_NOT_ALLOWED);
+		assert_null(t.w.out->next);
+		if (!there) {
+			copy = command_new(CMD_POST_EVENTS, ALICE, ++t.w.next_id, create->body_len);
+			memcpy(copy->body, create->body, create->body_len);
+			copy->events.events = (struct command_event *)(void *)copy->body;
+			copy->events.events[0].wire.data = copy->body + sizeof(struct command_event);
+			copy->events.count = 1;
+			world_turn(&t.w, copy);
+			assert_answered(&t.w, OUT_POSTED, ALICE);
+		}
+	}
+	command_free(create);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+static void
+reconfigure(struct people *t, uint32_t rooms_per_account, uint32_t room_readers_max)
+{
+	t->w.config.rooms_per_account = rooms_per_account;
+	t->w.config.room_readers_max = room_readers_max;
+	engine_reconfigure(t->w.engine, &t->w.config);
+}
+
+TEST(limits_say_nothing_to_who_may_not)
+{
+	struct people t;
+	struct draft d = {0};
+	struct event event = {.type = EVENT_INVITE};
+	struct copy c, carols;
+
+	people_start(&t, 12, NULL);
+	people_login(&t);
+	reconfigure(&t, 1, 2);
+	copy_init(&t.w, &carols);
+	draft_create(&t.w, &d, &t.carol, &carols);
+	world_turn(&t.w, draft_command(&t.w, &d, CAROL, NULL));
+	assert_answered(&t.w, OUT_POSTED, CAROL);
+	room_with_bob(&t, &c);
+	/* Bob is invited only.  That Carol is in a room, and that this one is full, is not for him. */
+	event.room_id = c.room_id;
+	event.actor = t.bob.identity.member_id;
+	event.after = *roster_next_after(c.roster, EVENT_INVITE, &t.carol.identity.member_id);
+	event.card_wire = buf_bytes(&t.carol.card);
+	assert_ok(event_build(&event, &t.bob.identity.sign, &d.wires[0], NULL));
+	d.count = 1;
+	world_turn(&t.w, draft_command(&t.w, &d, BOB, &c.room_id));
+	assert_refused(&t.w, BOB, CHAT_ERR_NOT_ALLOWED);
+	/* Alice may invite, and is told. */
+	roster_begin(c.roster);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.carol);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_refused(&t.w, ALICE, CHAT_ERR_LIMIT);
+	roster_rollback(c.roster);
+	copy_fini(&c);
+	copy_fini(&carols);
+	people_end(&t);
+}
+
+TEST(rooms_of_an_account_are_limited_whoever_brings_it_in)
+{
+	struct people t;
+	struct draft d = {0};
+	struct copy c, direct;
+
+	people_start(&t, 13, NULL);
+	people_login(&t);
+	room_with_bob(&t, &c);
+	reconfigure(&t, 1, 2000);
+	/* A direct room brings two into one more. */
+	copy_init(&t.w, &direct);
+	draft_create_direct(&t.w, &d, &t.carol, &direct, &t.bob);
+	world_turn(&t.w, draft_command(&t.w, &d, CAROL, NULL));
+	assert_refused(&t.w, CAROL, CHAT_ERR_LIMIT);
+	copy_fini(&direct);
+	copy_init(&t.w, &direct);
+	draft_create_direct(&t.w, &d, &t.bob, &direct, &t.carol);
+	world_turn(&t.w, draft_command(&t.w, &d, BOB, NULL));
+	assert_refused(&t.w, BOB, CHAT_ERR_LIMIT);
+	copy_fini(&direct);
+	/* Out and in again in one batch is no room more. */
+	draft_kick(&t.w, &d, &t.alice, &c, &t.bob);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.bob);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_answered(&t.w, OUT_POSTED, ALICE);
+	/* Carol is in none yet, for what was refused left nothing. */
+	draft_invite(&t.w, &d, &t.alice, &c, &t.carol);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_answered(&t.w, OUT_POSTED, ALICE);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(readers_of_a_room_are_limited)
+{
+	struct people t;
+	struct draft d = {0};
+	struct copy c;
+
+	people_start(&t, 14, NULL);
+	people_login(&t);
+	room_with_bob(&t, &c);
+	reconfigure(&t, 1000, 2);
+	roster_begin(c.roster);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.carol);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_refused(&t.w, ALICE, CHAT_ERR_LIMIT);
+	roster_rollback(c.roster);
+	reconfigure(&t, 1000, 3);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.carol);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_answered(&t.w, OUT_POSTED, ALICE);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(staged_wraps_are_for_one_rekey)
+{
+	struct people t;
+	struct draft d = {0};
+	struct event event = {.type = EVENT_REKEY};
+	uint8_t box[PADDING_UNIT_BYTES + AEAD_TAG_BYTES] = {0};
+	struct copy c;
+
+	people_start(&t, 15, NULL);
+	people_login(&t);
+	room_with_bob(&t, &c);
+	roster_begin(c.roster);
+	draft_rekey(&t.w, &d, &t.alice, &c);
+	event.after = *roster_next_after(c.roster, EVENT_REKEY, NULL);
+	event.rekey.epoch = roster_state(c.roster)->epoch + 1;
+	event.rekey.wraps_hash = d.staged->wraps_hash;
+	event.rekey.info_box = BYTES_ARRAY(box);
+	draft_event(&t.w, &d, &t.alice, &c, &event);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_refused(&t.w, ALICE, CHAT_ERR_BAD_WRAPS);
+	assert_int_equal(find_out(t.w.out, OUT_ERROR, ALICE)->error.index, 1);
+	roster_rollback(c.roster);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(a_repeated_message_is_already_there_and_says_no_number)
+{
+	struct people t;
+	struct message_header header;
+	struct copy c;
+
+	people_start(&t, 16, NULL);
+	people_login(&t);
+	room_with_bob(&t, &c);
+	header = header_next(&t.w, &t.alice, &c);
+	world_begin(&t.w);
+	engine_apply(t.w.engine, cmd_message_of(&t.w, ALICE, &t.alice, &c.room_id, &header));
+	engine_apply(t.w.engine, cmd_message_of(&t.w, ALICE, &t.alice, &c.room_id, &header));
+	world_commit(&t.w);
+	assert_answered(&t.w, OUT_POSTED, ALICE);
+	assert_refused(&t.w, ALICE, CHAT_ERR_ALREADY);
+	assert_int_equal(find_out(t.w.out, OUT_ERROR, ALICE)->error.number, 0);
+	assert_int_equal(head_of(&t, &c.room_id), 4);
+	copy_fini(&c);
+	people_end(&t);
+}
+
 int
 main(void)
 {
@@ -142,6 +360,13 @@ main(void)
 	    cmocka_unit_test(a_refused_batch_leaves_the_stays_that_the_turn_had),
 	    cmocka_unit_test(who_is_kicked_and_invited_again_in_one_turn_starts_anew),
 	    cmocka_unit_test(a_room_is_made_and_used_in_one_turn),
+	    cmocka_unit_test(bytes_of_no_form_are_refused_before_the_room_is_looked_for),
+	    cmocka_unit_test(anothers_create_is_refused_whether_the_room_is_there_or_not),
+	    cmocka_unit_test(limits_say_nothing_to_who_may_not),
+	    cmocka_unit_test(rooms_of_an_account_are_limited_whoever_brings_it_in),
+	    cmocka_unit_test(readers_of_a_room_are_limited),
+	    cmocka_unit_test(staged_wraps_are_for_one_rekey),
+	    cmocka_unit_test(a_repeated_message_is_already_there_and_says_no_number),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
