@@ -232,6 +232,12 @@ room_view(const struct room *room, const struct digest *member_id)
 	if (copy != NULL) {
 		for (size_t i = 0; i < count; i++)
 			copy[i] = (struct seq_range){.from = ranges[i].from_seq, .to = ranges[i].to_seq};
+		/* Who is joined reads what is said from now on, also if there was no rekey yet since the
+		 * invitation: a message needs an epoch, and of all that open from now on this member is a
+		 * reader. Views are made again when a stay changes, not at each rekey. */
+		if (member_is_joined(member) && (count == 0 || copy[count - 1].to != UINT64_MAX))
+			copy[count++] = (struct seq_range){
+			    .from = roster_state(room->roster)->head.seq + 1, .to = UINT64_MAX};
 		view = view_new(copy, (uint32_t)count);
 	}
 	free(ranges);

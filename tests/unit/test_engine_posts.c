@@ -134,6 +134,48 @@ TEST(a_room_is_made_and_used_in_one_turn)
 	people_end(&t);
 }
 
+/* ---- what a member may read ---- */
+
+TEST(who_joins_before_the_rekey_reads_what_is_said_after_it)
+{
+	struct people t;
+	struct draft d = {0};
+	const struct outcome *out;
+	struct copy c;
+
+	people_start(&t, 5, NULL);
+	people_login(&t);
+	copy_init(&t.w, &c);
+	draft_create(&t.w, &d, &t.alice, &c);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, NULL));
+	resume_all(&t, &c, ALICE); /* there is no epoch yet */
+	out = find_out(t.w.out, OUT_SUBSCRIBED, ALICE);
+	assert_false(view_allows(out->subscribed.view, 1));
+	assert_true(view_allows(out->subscribed.view, 2));
+	draft_rekey(&t.w, &d, &t.alice, &c); /* 2 */
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	world_turn(&t.w, cmd_message(&t.w, ALICE, &t.alice, &c)); /* 3 */
+
+	draft_invite(&t.w, &d, &t.alice, &c, &t.bob); /* 4, without its rekey */
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	resume_all(&t, &c, BOB);
+	assert_int_equal(find_out(t.w.out, OUT_SUBSCRIBED, BOB)->subscribed.view->count, 0);
+	bob_joins(&t, &c); /* 5 */
+	out = find_out(t.w.out, OUT_VIEW, BOB);
+	assert_non_null(out);
+	assert_false(view_allows(out->view.view, 3));
+	assert_true(view_allows(out->view.view, 7));
+	draft_rekey(&t.w, &d, &t.alice, &c); /* 6 */
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	world_turn(&t.w, cmd_message(&t.w, ALICE, &t.alice, &c)); /* 7 */
+	resume_all(&t, &c, BOB);
+	out = find_out(t.w.out, OUT_SUBSCRIBED, BOB);
+	assert_false(view_allows(out->subscribed.view, 3));
+	assert_true(view_allows(out->subscribed.view, 7));
+	copy_fini(&c);
+	people_end(&t);
+}
+
 /* ---- what is refused first ---- */
 
 TEST(bytes_of_no_form_are_refused_before_the_room_is_looked_for)
@@ -360,6 +402,7 @@ main(void)
 	    cmocka_unit_test(a_refused_batch_leaves_the_stays_that_the_turn_had),
 	    cmocka_unit_test(who_is_kicked_and_invited_again_in_one_turn_starts_anew),
 	    cmocka_unit_test(a_room_is_made_and_used_in_one_turn),
+	    cmocka_unit_test(who_joins_before_the_rekey_reads_what_is_said_after_it),
 	    cmocka_unit_test(bytes_of_no_form_are_refused_before_the_room_is_looked_for),
 	    cmocka_unit_test(anothers_create_is_refused_whether_the_room_is_there_or_not),
 	    cmocka_unit_test(limits_say_nothing_to_who_may_not),
