@@ -264,6 +264,6 @@ room_announce(struct engine *engine, struct room *room)
 		settle_stay(engine, room, i);
 	if (roster_state(room->roster)->open)
 		room_end_lease(engine, room);
-	else if (turn->closed_by_change)
+	else
 		room_lend_rekey(engine, room, turn->last_poster);
 }

@@ -139,6 +139,8 @@ void room_free(struct engine *engine, struct room *room);
 struct view *room_view(const struct room *room, const struct digest *member_id); /* NULL: out of memory */
 
 struct subscriber *room_subscriber(const struct room *room, const struct session *session);
+/* It was asked for something: the others come first the next time. */
+void room_asked(struct room *room, struct subscriber *subscriber);
 enum chat_err room_subscribe(struct engine *engine, struct room *room, struct session *session) MUST_USE;
 void subscriber_remove(struct engine *engine, struct subscriber *subscriber);
 

@@ -21,25 +21,19 @@ session_is_joined(const struct room *room, const struct session *session)
 	return member_is_joined(roster_member(room->roster, &session->account->member_id));
 }
 
-/* `prefer` if it follows the room and may; with generation 0 it names the one to avoid if there is another.
- */
-static struct session *
+/* `prefer` if it follows the room and may, else the one that was asked the longest ago, or never. */
+static struct subscriber *
 choose_rekeyer(const struct engine *engine, const struct room *room, struct conn_ref prefer)
 {
-	struct session *session = engine_session(engine, prefer), *other = NULL;
-	const struct subscriber *subscriber;
+	struct session *session = engine_session(engine, prefer);
+	struct subscriber *subscriber = session != NULL ? room_subscriber(room, session) : NULL;
 
-	if (session != NULL && room_subscriber(room, session) != NULL && session_is_joined(room, session))
-		return session;
-	LIST_FOREACH (subscriber, &room->subscribers, room_link) {
-		session = subscriber->session;
-		if (!session_is_joined(room, session))
-			continue;
-		if (session->conn.loop != prefer.loop || session->conn.slot != prefer.slot)
-			return session;
-		other = session;
-	}
-	return other;
+	if (subscriber != NULL && session_is_joined(room, session))
+		return subscriber;
+	TAILQ_FOREACH (subscriber, &room->subscribers, room_link)
+		if (session_is_joined(room, subscriber->session))
+			return subscriber;
+	return NULL;
 }
 
 void
@@ -47,15 +41,16 @@ room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer
 {
 	Chat__V1__RekeyWanted push = CHAT__V1__REKEY_WANTED__INIT;
 	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-	struct session *session;
+	struct subscriber *subscriber;
 
 	if (room->leased || room->roster == NULL || !roster_needs_rekey(room->roster))
 		return;
-	session = choose_rekeyer(engine, room, prefer);
-	if (session == NULL)
+	subscriber = choose_rekeyer(engine, room, prefer);
+	if (subscriber == NULL)
 		return; /* the next member who comes is asked */
+	room_asked(room, subscriber);
 	room->leased = true;
-	room->lease = session->conn;
+	room->lease = subscriber->session->conn;
 	room->lease_until_ms = engine->now.mono_ms + REKEY_LEASE_MS;
 	TAILQ_INSERT_TAIL(&engine->leased_rooms, room, lease_link);
 	push.room_id.data = room->id.b;
@@ -63,7 +58,7 @@ room_lend_rekey(struct engine *engine, struct room *room, struct conn_ref prefer
 	push.lease_ms = REKEY_LEASE_MS;
 	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED;
 	frame.rekey_wanted = &push;
-	engine_out_frame(engine, session->conn, &frame, 0);
+	engine_out_frame(engine, subscriber->session->conn, &frame, 0);
 }
 
 void
@@ -73,11 +68,8 @@ leases_end_due(struct engine *engine)
 
 	while ((room = TAILQ_FIRST(&engine->leased_rooms)) != NULL &&
 	       room->lease_until_ms <= engine->now.mono_ms) {
-		struct conn_ref had = room->lease;
-
 		room_end_lease(engine, room);
 		/* It had its time; somebody else next, or it again if it is alone. */
-		room_lend_rekey(
-		    engine, room, (struct conn_ref){.loop = had.loop, .slot = had.slot, .generation = 0});
+		room_lend_rekey(engine, room, (struct conn_ref){0});
 	}
 }

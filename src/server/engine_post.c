@@ -127,7 +127,6 @@ struct batch {
 	struct room *room;
 	struct command *cmd;
 	struct turn_mark mark;
-	bool closed;
 };
 
 /* Whom an event brings into the room. */
@@ -275,7 +274,6 @@ post_one(struct engine *engine, struct pending *p, struct batch *batch, const st
 	entry.entry_hash = change.entry_hash;
 	entry.event_hash = event.event_hash;
 	room_turn_add_entry(turn, &entry, list);
-	batch->closed = entry.rekey ? false : batch->closed || change.closed;
 	if (change.member != NULL && (change.old_state != change.new_state || change.member_new) &&
 	    !room_turn_note_stay(turn, &batch->mark, change.member, change.seq))
 		return CHAT_ERR_NOMEM;
@@ -370,7 +368,6 @@ judge_post_events(struct engine *engine, struct pending *p)
 	roster_commit(p->room->roster);
 	p->first_entry = batch.mark.entry_count;
 	p->entry_count = cmd->events.count;
-	turn->closed_by_change = batch.closed;
 	turn->last_poster = cmd->from;
 	room_turn_note_accounts(engine, p->room, &batch.mark);
 out:

@@ -151,7 +151,7 @@ room_push_asks(struct engine *engine, struct room *room, const struct session *t
 				push_ask(engine, room, ask, to->conn);
 			continue;
 		}
-		LIST_FOREACH (subscriber, &room->subscribers, room_link) {
+		TAILQ_FOREACH (subscriber, &room->subscribers, room_link) {
 			if (digest_equal(&subscriber->session->account->member_id, &ask->member_id) ||
 			    !session_is_joined(room, subscriber->session))
 				continue;

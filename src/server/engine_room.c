@@ -77,7 +77,7 @@ room_make(struct engine *engine, const struct digest *room_id, struct room **ret
 		return CHAT_ERR_NOMEM;
 	room->id = *room_id;
 	room->oldest_whole_seq = 1;
-	LIST_INIT(&room->subscribers);
+	TAILQ_INIT(&room->subscribers);
 	TAILQ_INIT(&room->asks);
 	room->loop_subscribers = calloc(engine->config.loop_count, sizeof *room->loop_subscribers);
 	if (room->loop_subscribers == NULL ||
@@ -247,17 +247,30 @@ room_view(const struct room *room, const struct digest *member_id)
 
 /* ---- who follows ---- */
 
+/* The shorter list is searched: neither the many rooms of one session nor the many sessions of one room count
+ * alone. */
 struct subscriber *
 room_subscriber(const struct room *room, const struct session *session)
 {
 	struct subscriber *subscriber;
 
-	/* Of the session's rooms and the room's sessions the shorter list is not known; a session follows
-	 * few. */
-	LIST_FOREACH (subscriber, &session->subscribers, session_link)
-		if (subscriber->room == room)
-			return subscriber;
+	if (session->subscriber_count <= room->subscriber_count) {
+		LIST_FOREACH (subscriber, &session->subscribers, session_link)
+			if (subscriber->room == room)
+				return subscriber;
+	} else {
+		TAILQ_FOREACH (subscriber, &room->subscribers, room_link)
+			if (subscriber->session == session)
+				return subscriber;
+	}
 	return NULL;
+}
+
+void
+room_asked(struct room *room, struct subscriber *subscriber)
+{
+	TAILQ_REMOVE(&room->subscribers, subscriber, room_link);
+	TAILQ_INSERT_TAIL(&room->subscribers, subscriber, room_link);
 }
 
 void
@@ -267,7 +280,8 @@ subscriber_remove(struct engine *engine, struct subscriber *subscriber)
 	struct conn_ref conn = subscriber->session->conn;
 
 	LIST_REMOVE(subscriber, session_link);
-	LIST_REMOVE(subscriber, room_link);
+	TAILQ_REMOVE(&room->subscribers, subscriber, room_link);
+	subscriber->session->subscriber_count--;
 	room->subscriber_count--;
 	room->loop_subscribers[conn.loop]--;
 	free(subscriber);
@@ -292,7 +306,8 @@ room_subscribe(struct engine *engine, struct room *room, struct session *session
 	subscriber->session = session;
 	subscriber->room = room;
 	LIST_INSERT_HEAD(&session->subscribers, subscriber, session_link);
-	LIST_INSERT_HEAD(&room->subscribers, subscriber, room_link);
+	session->subscriber_count++;
+	TAILQ_INSERT_HEAD(&room->subscribers, subscriber, room_link);
 	room->subscriber_count++;
 	room->loop_subscribers[session->conn.loop]++;
 	room_note_busy(engine, room);

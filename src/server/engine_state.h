@@ -82,6 +82,7 @@ struct session {
 	char addr[64];
 	TAILQ_ENTRY(session) account_link;
 	LIST_HEAD(, subscriber) subscribers;
+	uint32_t subscriber_count;
 };
 
 /* A session that follows a room. */
@@ -89,7 +90,7 @@ struct subscriber {
 	struct session *session;
 	struct room *room;
 	LIST_ENTRY(subscriber) session_link;
-	LIST_ENTRY(subscriber) room_link;
+	TAILQ_ENTRY(subscriber) room_link;
 };
 
 /* A connection that waits for an account's first card. */
@@ -120,7 +121,6 @@ struct room_turn {
 	struct store_stay_change *stays;
 	uint64_t *out_seq;
 	uint32_t stay_count, stay_cap;
-	bool closed_by_change; /* a reader-changing event came */
 	struct conn_ref last_poster;
 };
 
@@ -128,8 +128,8 @@ struct room {
 	struct digest id;
 	uint64_t room_no; /* 0: its create is not committed yet */
 	uint64_t oldest_whole_seq;
-	struct roster *roster; /* NULL: to be loaded */
-	LIST_HEAD(, subscriber) subscribers;
+	struct roster *roster;                /* NULL: to be loaded */
+	TAILQ_HEAD(, subscriber) subscribers; /* who was asked for something last comes last */
 	uint32_t subscriber_count;
 	uint32_t *loop_subscribers; /* by loop */
 

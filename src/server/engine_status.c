@@ -32,21 +32,17 @@ list_sessions(struct engine *engine, struct buf *text)
 {
 	const struct account *account;
 	const struct session *session;
-	const struct subscriber *subscriber;
 	size_t at = 0;
 
 	while ((account = map_next(&engine->accounts, &at)) != NULL) {
 		TAILQ_FOREACH (session, &account->sessions, account_link) {
 			uint64_t now = engine->now.unix_ms, since = session->since_unix_ms;
-			uint32_t following = 0;
 			enum chat_err err;
 
-			LIST_FOREACH (subscriber, &session->subscribers, session_link)
-				following++;
 			err = buf_printf(text,
 			    "account=%.*s addr=%s since_s=%" PRIu64 " following=%" PRIu32 "\n",
 			    (int)account->name.len, account->name.s, session->addr,
-			    now > since ? (now - since) / 1000 : 0, following);
+			    now > since ? (now - since) / 1000 : 0, session->subscriber_count);
 			if (err != CHAT_OK)
 				return err;
 		}

@@ -20,7 +20,6 @@ room_turn_reset(struct room_turn *turn)
 	turn->counter_count = 0;
 	turn->wrap_count = 0;
 	turn->stay_count = 0;
-	turn->closed_by_change = false;
 	turn->last_poster = (struct conn_ref){0};
 }
 

@@ -176,6 +176,65 @@ TEST(who_joins_before_the_rekey_reads_what_is_said_after_it)
 	people_end(&t);
 }
 
+/* ---- who rekeys ---- */
+
+TEST(a_room_that_a_turn_has_closed_is_lent_whatever_came_after)
+{
+	struct people t;
+	struct draft d = {0};
+	struct command *invite;
+	struct copy c;
+
+	people_start(&t, 6, NULL);
+	people_login(&t);
+	room_with_bob(&t, &c);
+	resume_all(&t, &c, ALICE);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.carol); /* without its rekey */
+	invite = draft_command(&t.w, &d, ALICE, &c.room_id);
+	draft_simple(&t.w, &d, &t.bob, &c, EVENT_JOIN);
+	world_begin(&t.w);
+	engine_apply(t.w.engine, invite);
+	engine_apply(t.w.engine, draft_command(&t.w, &d, BOB, &c.room_id));
+	world_commit(&t.w);
+	assert_answered(&t.w, OUT_POSTED, BOB);
+	assert_int_equal(count_pushed(&t.w, ALICE, CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED), 1);
+	copy_fini(&c);
+	people_end(&t);
+}
+
+TEST(the_rekey_goes_round_until_somebody_does_it)
+{
+	struct people t;
+	struct draft d = {0};
+	struct copy c;
+	unsigned asked[3] = {0};
+
+	people_start(&t, 7, NULL);
+	people_login(&t);
+	room_of_three(&t, &c);
+	resume_all(&t, &c, ALICE);
+	resume_all(&t, &c, BOB);
+	resume_all(&t, &c, CAROL);
+	draft_kick(&t.w, &d, &t.alice, &c, &t.bob);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.bob);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	resume_all(&t, &c, BOB); /* invited: not asked */
+	draft_simple(&t.w, &d, &t.bob, &c, EVENT_JOIN);
+	world_turn(&t.w, draft_command(&t.w, &d, BOB, &c.room_id));
+	for (int i = 0; i < 6; i++) {
+		t.w.now.mono_ms = engine_next_deadline_ms(t.w.engine);
+		world_turn(&t.w, command_new(CMD_TICK, (struct conn_ref){0}, 0, 0));
+		asked[0] += was_pushed(&t.w, ALICE, CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED);
+		asked[1] += was_pushed(&t.w, BOB, CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED);
+		asked[2] += was_pushed(&t.w, CAROL, CHAT__V1__SERVER_FRAME__BODY_REKEY_WANTED);
+	}
+	assert_int_equal(asked[0], 2);
+	assert_int_equal(asked[1], 2);
+	assert_int_equal(asked[2], 2);
+	copy_fini(&c);
+	people_end(&t);
+}
+
 /* ---- what is refused first ---- */
 
 TEST(bytes_of_no_form_are_refused_before_the_room_is_looked_for)
@@ -403,6 +462,8 @@ main(void)
 	    cmocka_unit_test(who_is_kicked_and_invited_again_in_one_turn_starts_anew),
 	    cmocka_unit_test(a_room_is_made_and_used_in_one_turn),
 	    cmocka_unit_test(who_joins_before_the_rekey_reads_what_is_said_after_it),
+	    cmocka_unit_test(a_room_that_a_turn_has_closed_is_lent_whatever_came_after),
+	    cmocka_unit_test(the_rekey_goes_round_until_somebody_does_it),
 	    cmocka_unit_test(bytes_of_no_form_are_refused_before_the_room_is_looked_for),
 	    cmocka_unit_test(anothers_create_is_refused_whether_the_room_is_there_or_not),
 	    cmocka_unit_test(limits_say_nothing_to_who_may_not),
