@@ -30,6 +30,7 @@ server_io_tests = \
 	tests/unit/test_kdf \
 	tests/unit/test_login_delay \
 	tests/unit/test_outq \
+	tests/unit/test_read_run \
 	tests/unit/test_server \
 	tests/unit/test_session_login \
 	tests/unit/test_staging
@@ -40,6 +41,7 @@ tests_unit_test_conn_LDADD = $(libs_rig)
 tests_unit_test_kdf_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_login_delay_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_outq_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_read_run_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_server_LDADD = $(libs_rig)
 tests_unit_test_session_login_LDADD = $(libs_rig)
 tests_unit_test_staging_LDADD = $(libs_server) $(libs_unit)
