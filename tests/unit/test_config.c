@@ -170,7 +170,6 @@ TEST(default_limits)
 	limits->refs = config->limits->refs;
 	assert_memory_equal(limits, config->limits, sizeof *limits);
 	server_limits_unref(limits);
-	config->limits = NULL;
 	config_unref(config);
 }
 
