@@ -90,7 +90,6 @@ engine_new(const struct engine_config *config, struct store *store, struct engin
 		return CHAT_ERR_NOMEM;
 	engine->config = *config;
 	engine->store = store;
-	LIST_INIT(&engine->watches);
 	TAILQ_INIT(&engine->dirty_stays);
 	engine->retire_at_ms = NEVER_MS;
 	TAILQ_INIT(&engine->leased_rooms);
@@ -117,7 +116,6 @@ fail:
 void
 engine_free(struct engine *engine)
 {
-	struct watch *watch;
 	struct room *room;
 	size_t at = 0;
 
@@ -134,10 +132,8 @@ engine_free(struct engine *engine)
 	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
 		free(engine->sessions[i]);
 	free(engine->sessions);
-	while ((watch = LIST_FIRST(&engine->watches)) != NULL) {
-		LIST_REMOVE(watch, link);
-		free(watch);
-	}
+	map_fini(&engine->watched);
+	free(engine->online);
 	while ((room = map_next(&engine->rooms, &at)) != NULL)
 		room_free(engine, room);
 	map_fini(&engine->rooms);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 
-/* Identities: the first card, the ones that follow, the sealed blobs, and who waits for a card. */
+/* Identities: the first card, the ones that follow, and the sealed blobs. */
 
 #include <assert.h>
 #include <stdlib.h>
@@ -51,24 +51,9 @@ judge_publish_identity(struct engine *engine, struct pending *p)
 	put->proof = cmd->publish_identity.proof;
 }
 
-static void
-push_card(struct engine *engine, struct conn_ref to, struct account *account)
-{
-	Chat__V1__CardPublished push = CHAT__V1__CARD_PUBLISHED__INIT;
-	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-
-	push.account = account->name.s;
-	push.card.data = (uint8_t *)(uintptr_t)account->card.data;
-	push.card.len = account->card.len;
-	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_CARD_PUBLISHED;
-	frame.card_published = &push;
-	engine_out_frame(engine, to, &frame, 0);
-}
-
 void
 finish_publish_identity(struct engine *engine, struct pending *p)
 {
-	struct watch *watch, *next;
 	struct account *account;
 
 	finish_op(engine, p);
@@ -76,14 +61,7 @@ finish_publish_identity(struct engine *engine, struct pending *p)
 	    account_get(engine, p->cmd->publish_identity.account, &account) != CHAT_OK)
 		return;
 	audit_identity_published(account_bytes(&account->name), &account->member_id);
-	LIST_FOREACH_SAFE(watch, &engine->watches, link, next)
-	{
-		if (!account_equal(&watch->name, &account->name))
-			continue;
-		push_card(engine, watch->conn, account);
-		LIST_REMOVE(watch, link);
-		free(watch);
-	}
+	watches_end(engine, account);
 }
 
 void
@@ -271,69 +249,4 @@ finish_put_bag(struct engine *engine, struct pending *p)
 	finish_op(engine, p);
 	if (p->op->result.outcome == STORE_STORED)
 		p->session->account->bag_version = p->op->put_bag.version;
-}
-
-/* ---- cards of others ---- */
-
-static uint32_t
-count_watches(const struct engine *engine, struct conn_ref conn)
-{
-	const struct watch *watch;
-	uint32_t count = 0;
-
-	LIST_FOREACH (watch, &engine->watches, link)
-		count += watch->conn.loop == conn.loop && watch->conn.slot == conn.slot;
-	return count;
-}
-
-/* A full list of watches is no error: the client asks again when it next needs the card. */
-static void
-add_watch(struct engine *engine, struct conn_ref conn, struct bytes name)
-{
-	struct watch *watch;
-
-	if (count_watches(engine, conn) >= WATCHES_PER_CONN)
-		return;
-	watch = calloc(1, sizeof *watch);
-	if (watch == NULL || account_name_set(name, &watch->name) != CHAT_OK) {
-		free(watch);
-		return;
-	}
-	watch->conn = conn;
-	LIST_INSERT_HEAD(&engine->watches, watch, link);
-}
-
-void
-finish_get_card(struct engine *engine, struct pending *p)
-{
-	Chat__V1__Card answer = CHAT__V1__CARD__INIT;
-	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
-	struct bytes name = p->cmd->get_card.account;
-	struct account *account;
-	enum chat_err err;
-
-	if (engine->table == NULL || passwd_table_find(engine->table, name) == NULL) {
-		pending_refuse(p, CHAT_ERR_NO_ACCOUNT, NULL, NULL);
-		engine_out_error(engine, p);
-		return;
-	}
-	err = account_get(engine, name, &account);
-	if (err == CHAT_ERR_NOT_FOUND) {
-		if (p->cmd->get_card.watch)
-			add_watch(engine, p->cmd->from, name);
-		pending_refuse(p, CHAT_ERR_NO_IDENTITY, NULL, NULL);
-		engine_out_error(engine, p);
-		return;
-	}
-	if (err != CHAT_OK) {
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
-		engine_out_error(engine, p);
-		return;
-	}
-	answer.account = account->name.s;
-	answer.card.data = (uint8_t *)(uintptr_t)account->card.data;
-	answer.card.len = account->card.len;
-	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_CARD;
-	frame.card = &answer;
-	engine_out_frame(engine, p->cmd->from, &frame, p->cmd->request_id);
 }

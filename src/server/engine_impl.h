@@ -11,7 +11,8 @@
  *   engine_account.c   accounts in memory, and the rooms they are in
  *   engine_passwd.c    what the password file says of them
  *   engine_login.c     sessions: by key, by password
- *   engine_identity.c  identities, cards, sealed blobs; who waits for a card
+ *   engine_identity.c  identities, cards, sealed blobs
+ *   engine_watch.c     cards of others, and who waits for one
  *   engine_who.c       who is online
  *
  *   engine_room.c      rooms in memory, who follows them, what a member may read
@@ -117,10 +118,23 @@ void judge_put_bag(struct engine *engine, struct pending *p);
 void finish_put_bag(struct engine *engine, struct pending *p);
 void judge_publish_card(struct engine *engine, struct pending *p);
 void finish_publish_card(struct engine *engine, struct pending *p);
-void finish_get_card(struct engine *engine, struct pending *p);
 void finish_op(struct engine *engine, struct pending *p); /* ok, or the store's conflict */
 
+/* ---- engine_watch.c ---- */
+
+void push_card(struct engine *engine, struct conn_ref to, struct account *account);
+/* The account has a card now: those who wait are told, and wait no longer. */
+void watches_end(struct engine *engine, struct account *account);
+void session_end_watches(struct engine *engine, struct session *session);
+
+void finish_get_card(struct engine *engine, struct pending *p);
+
 /* ---- engine_who.c ---- */
+
+/* An account's first session begins, its last one has ended. */
+bool who_reserve(struct engine *engine) MUST_USE; /* room for one more; false: no memory */
+void who_add(struct engine *engine, struct account *account);
+void who_remove(struct engine *engine, struct account *account);
 
 void finish_who(struct engine *engine, struct pending *p);
 

@@ -30,35 +30,23 @@ session_close(struct engine *engine, struct session *session)
 
 	while ((subscriber = LIST_FIRST(&session->subscribers)) != NULL)
 		subscriber_remove(engine, subscriber);
+	session_end_watches(engine, session);
 	TAILQ_REMOVE(&account->sessions, session, account_link);
 	account->session_count--;
+	if (account->session_count == 0)
+		who_remove(engine, account);
 	engine->session_count--;
 	engine->sessions[session->conn.loop][session->conn.slot] = NULL;
 	free(session);
 }
 
-/* Ends what a connection has here, whether it got as far as a session or not. */
-static void
-forget_connection(struct engine *engine, struct conn_ref conn)
-{
-	struct session *session = engine_session(engine, conn);
-	struct watch *watch, *next;
-
-	if (session != NULL)
-		session_close(engine, session);
-	LIST_FOREACH_SAFE(watch, &engine->watches, link, next)
-	{
-		if (watch->conn.loop == conn.loop && watch->conn.slot == conn.slot) {
-			LIST_REMOVE(watch, link);
-			free(watch);
-		}
-	}
-}
-
 void
 finish_session_close(struct engine *engine, struct pending *p)
 {
-	forget_connection(engine, p->cmd->from);
+	struct session *session = engine_session(engine, p->cmd->from);
+
+	if (session != NULL)
+		session_close(engine, session);
 }
 
 /* ---- by key ---- */
@@ -69,73 +57,97 @@ refuse_login(struct pending *p)
 	pending_refuse(p, CHAT_ERR_LOGIN_REFUSED, NULL, NULL);
 }
 
-void
-finish_key_proved(struct engine *engine, struct pending *p)
+/* What stands against a session of the account, which may be had as *ret; CHAT_OK: nothing. */
+static enum chat_err
+judge_key(struct engine *engine, struct pending *p, struct account **ret)
 {
 	const struct command *cmd = p->cmd;
-	const struct passwd_entry *entry;
+	const struct passwd_entry *entry =
+	    account_entry(engine, cmd->key_proved.account, cmd->key_proved.account_id);
 	struct account *account = NULL;
-	struct session *session = NULL;
-	struct outcome *out;
 	enum chat_err err;
 
-	entry = account_entry(engine, cmd->key_proved.account, cmd->key_proved.account_id);
 	err = account_get_as(engine, cmd->key_proved.account, cmd->key_proved.account_id, &account);
-	if (err == CHAT_ERR_NOT_FOUND || (err == CHAT_OK && (entry == NULL || entry->locked))) {
-		refuse_login(p);
-		goto out;
+	if (err == CHAT_ERR_NOT_FOUND)
+		return CHAT_ERR_LOGIN_REFUSED;
+	if (err != CHAT_OK)
+		return CHAT_ERR_STORE_UNAVAILABLE;
+	if (entry == NULL || entry->locked || !digest_equal(&account->member_id, &cmd->key_proved.member_id))
+		return CHAT_ERR_LOGIN_REFUSED;
+	if (!digest_equal(&account->proof, &cmd->key_proved.proof)) {
+		p->text = "the password was changed; give it once more";
+		return CHAT_ERR_PASSWORD_REQUIRED;
 	}
-	if (err == CHAT_OK && !digest_equal(&account->member_id, &cmd->key_proved.member_id)) {
-		refuse_login(p);
-		goto out;
-	}
-	if (err == CHAT_OK && !digest_equal(&account->proof, &cmd->key_proved.proof)) {
-		pending_refuse(
-		    p, CHAT_ERR_PASSWORD_REQUIRED, "the password was changed; give it once more", NULL);
-		goto out;
-	}
-	if (err == CHAT_OK && account->session_count >= engine->config.sessions_per_account) {
-		pending_refuse(p, CHAT_ERR_LIMIT, "this account has as many sessions as the server allows",
-		    "close one of them");
-		goto out;
-	}
-	if (err == CHAT_OK)
-		err = account_load_rooms(engine, account);
-	if (err != CHAT_OK) {
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
-		goto out;
+	if (account->session_count >= engine->config.sessions_per_account) {
+		p->text = "this account has as many sessions as the server allows";
+		p->mend = "close one of them";
+		return CHAT_ERR_LIMIT;
 	}
 	if (engine_session(engine, cmd->from) != NULL) {
-		pending_refuse(p, CHAT_ERR_WRONG_PHASE, "this connection is logged in already", NULL);
-		goto out;
+		p->text = "this connection is logged in already";
+		return CHAT_ERR_WRONG_PHASE;
 	}
-	session = calloc(1, sizeof *session);
-	out = engine_out(engine, OUT_LOGIN_OK, cmd->from, cmd->request_id);
-	if (session == NULL || out == NULL || owned_copy(account->card, &out->login_ok.card) != CHAT_OK) {
-		if (out != NULL)
-			out->type =
-			    OUT_OK; /* unreachable for a loop: the connection is closed by its time limit */
-		free(session);
-		return;
-	}
+	if (account_load_rooms(engine, account) != CHAT_OK)
+		return CHAT_ERR_STORE_UNAVAILABLE;
+	*ret = account;
+	return CHAT_OK;
+}
+
+static void
+session_open(
+    struct engine *engine, struct session *session, struct account *account, const struct command *cmd)
+{
+	struct session **slot;
+
+	assert(cmd->from.loop < engine->config.loop_count && cmd->from.slot < engine->config.slots_per_loop);
+	slot = &engine->sessions[cmd->from.loop][cmd->from.slot];
+	/* A slot's loop says that a connection is gone before it gives the slot to another. */
+	if (*slot != NULL)
+		session_close(engine, *slot);
 	session->conn = cmd->from;
 	session->account = account;
 	session->since_unix_ms = engine->now.unix_ms;
 	snprintf(session->addr, sizeof session->addr, "%.*s", (int)cmd->key_proved.addr.len,
 	    (const char *)cmd->key_proved.addr.data);
 	LIST_INIT(&session->subscribers);
+	LIST_INIT(&session->watches);
+	if (account->session_count == 0)
+		who_add(engine, account);
 	TAILQ_INSERT_TAIL(&account->sessions, session, account_link);
 	account->session_count++;
 	engine->session_count++;
-	engine->sessions[cmd->from.loop][cmd->from.slot] = session;
+	*slot = session;
+}
 
+void
+finish_key_proved(struct engine *engine, struct pending *p)
+{
+	const struct command *cmd = p->cmd;
+	struct account *account = NULL;
+	struct session *session;
+	struct outcome *out;
+	enum chat_err err = judge_key(engine, p, &account);
+
+	if (err != CHAT_OK) {
+		pending_refuse(p, err, p->text, p->mend);
+		engine_out_error(engine, p);
+		return;
+	}
+	session = calloc(1, sizeof *session);
+	out = engine_out(engine, OUT_LOGIN_OK, cmd->from, cmd->request_id);
+	if (session == NULL || out == NULL || !who_reserve(engine) ||
+	    owned_copy(account->card, &out->login_ok.card) != CHAT_OK) {
+		if (out != NULL)
+			out->type =
+			    OUT_OK; /* unreachable for a loop: the connection is closed by its time limit */
+		free(session);
+		return;
+	}
+	session_open(engine, session, account, cmd);
 	out->login_ok.bag_version = account->bag_version;
 	out->login_ok.sessions = account->session_count;
 	out->login_ok.member_id = account->member_id;
 	memcpy(out->login_ok.ed_pk, account->ed_pk, sizeof out->login_ok.ed_pk);
-	return;
-out:
-	engine_out_error(engine, p);
 }
 
 /* ---- by password ---- */

@@ -83,6 +83,8 @@ struct session {
 	TAILQ_ENTRY(session) account_link;
 	LIST_HEAD(, subscriber) subscribers;
 	uint32_t subscriber_count;
+	LIST_HEAD(, watch) watches;
+	uint32_t watch_count;
 };
 
 /* A session that follows a room. */
@@ -93,11 +95,18 @@ struct subscriber {
 	TAILQ_ENTRY(subscriber) room_link;
 };
 
-/* A connection that waits for an account's first card. */
+/* A session that waits for an account's first card. */
 struct watch {
-	struct conn_ref conn;
-	LIST_ENTRY(watch) link;
+	struct session *session;
+	struct watched *watched;
+	LIST_ENTRY(watch) session_link;
+	LIST_ENTRY(watch) watched_link;
+};
+
+/* An account without an identity that somebody waits for. */
+struct watched {
 	struct account_name name;
+	LIST_HEAD(, watch) watches; /* at least one */
 };
 
 /* Somebody who asked for a re-wrap. */
@@ -179,7 +188,9 @@ struct engine {
 	struct map rooms;           /* id -> struct room */
 	struct session ***sessions; /* [loop][slot] */
 	uint32_t session_count;
-	LIST_HEAD(, watch) watches;
+	struct account **online; /* owned: those with sessions, by name */
+	uint32_t online_count, online_cap;
+	struct map watched;             /* name -> struct watched */
 	TAILQ_HEAD(, stay) dirty_stays; /* the longest waiting first */
 	uint64_t dirty_since_ms;
 	uint64_t retire_at_ms; /* accounts that the store could not retire are tried again; NEVER_MS: none */

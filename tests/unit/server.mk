@@ -6,6 +6,7 @@ tests_unit_libengineworld_la_SOURCES = tests/unit/engine_world.c tests/unit/engi
 server_tests = \
 	tests/unit/test_delivery \
 	tests/unit/test_engine \
+	tests/unit/test_engine_accounts \
 	tests/unit/test_engine_faults \
 	tests/unit/test_engine_posts \
 	tests/unit/test_engine_schedule
@@ -14,6 +15,7 @@ TESTS += $(server_tests)
 tests_unit_test_delivery_LDADD = src/server/libserver.la $(libs_unit)
 libs_engine = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_engine_LDADD = $(libs_engine)
+tests_unit_test_engine_accounts_LDADD = $(libs_engine)
 tests_unit_test_engine_faults_SOURCES = tests/unit/test_engine_faults.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h
 tests_unit_test_engine_faults_LDADD = $(libs_engine) $(SQLITE_LIBS)
 tests_unit_test_engine_posts_LDADD = $(libs_engine)
