@@ -36,6 +36,7 @@ struct chat_event {
 	enum chat_err err;
 	bool failed; /* a setter ran out of memory: the event is not to be shown */
 	bool has_room, has_hash, self, target_self;
+	uint64_t shows_seq; /* once it is taken, the room is shown up to here; 0: says nothing of it */
 	uint64_t token;
 	uint64_t seq, time_ms, number, total;
 	struct chat_id room, hash;

@@ -5,10 +5,32 @@
 # The sans-I/O core.
 noinst_LTLIBRARIES += src/libchat/libchat-core.la
 src_libchat_libchat_core_la_SOURCES = \
+	src/libchat/batch.c \
+	src/libchat/call.c \
 	src/libchat/event.c src/libchat/event.h \
+	src/libchat/fetch.c \
+	src/libchat/join.c \
 	src/libchat/keyring.c src/libchat/keyring.h \
-	src/libchat/session.h \
+	src/libchat/keys.c \
+	src/libchat/label.c \
+	src/libchat/login.c \
+	src/libchat/op.c src/libchat/op.h \
+	src/libchat/op_account.c \
+	src/libchat/op_create.c \
+	src/libchat/op_invite.c \
+	src/libchat/op_room.c \
+	src/libchat/outbox.c src/libchat/outbox.h \
+	src/libchat/rekey.c \
+	src/libchat/rewrap.c \
+	src/libchat/room.c src/libchat/room.h \
+	src/libchat/room_log.c \
+	src/libchat/sender.c \
+	src/libchat/session.c src/libchat/session.h \
+	src/libchat/session_impl.h \
+	src/libchat/show.c \
+	src/libchat/snapshot.c \
 	src/libchat/storage.h \
+	src/libchat/sync.c \
 	src/libchat/work.c src/libchat/work.h
 src_libchat_libchat_core_la_LIBADD = $(LIBBSD_LIBS)
 

@@ -1,5 +1,21 @@
 # Unit tests of src/libchat: as in base.mk.
 
+# The sans-I/O core against the real engine and store, step by step in one process.
+check_LTLIBRARIES += tests/unit/libenginepair.la
+tests_unit_libenginepair_la_SOURCES = tests/unit/engine_pair.c tests/unit/engine_pair.h \
+	tests/unit/storage_memory.c tests/unit/storage_memory.h
+tests_unit_libenginepair_la_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+libs_pair = tests/unit/libenginepair.la src/libchat/libchat-core.la tests/unit/libengineworld.la $(libs_server) \
+	$(libs_unit)
+EXTRA_DIST += tests/fixtures/rsa-carol.der tests/fixtures/rsa-dave.der
+
+session_tests = \
+	tests/unit/test_session
+check_PROGRAMS += $(session_tests)
+TESTS += $(session_tests)
+tests_unit_test_session_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_session_LDADD = $(libs_pair)
+
 # The client around the sans-I/O core.
 libchat_client_tests = \
 	tests/unit/test_backoff \

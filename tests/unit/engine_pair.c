@@ -1,0 +1,1453 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "engine_pair.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "accounts/passwd_file.h"
+#include "group/seal.h"
+#include "proto/frame.h"
+#include "proto/wire.h"
+#include "server/frame_ref.h"
+#include "server/wrap_list.h"
+
+struct pair_mail {
+	STAILQ_ENTRY(pair_mail) link;
+	struct command *cmd;
+};
+
+struct pair_read {
+	STAILQ_ENTRY(pair_read) link;
+	struct read_request *request;
+};
+
+static struct pair_conn *
+conn_of(struct pair *pair, struct conn_ref ref)
+{
+	struct pair_conn *conn = &pair->conns[ref.slot];
+
+	assert_true(ref.slot < PAIR_PEERS);
+	return conn->open && conn->ref.generation == ref.generation ? conn : NULL;
+}
+
+/* ---- to the client ---- */
+
+/* Takes the frame over. */
+static void
+conn_put(struct pair *pair, struct pair_conn *conn, struct frame_ref *frame)
+{
+	assert_non_null(frame);
+	if (pair->tamper == NULL || pair->tamper(pair, conn, &frame))
+		assert_ok(buf_append(&conn->out, frame->data, frame->len));
+	frame_ref_unref(frame);
+}
+
+static void
+answer(struct pair *pair, struct pair_conn *conn, uint64_t id, Chat__V1__ServerFrame *frame)
+{
+	struct frame_ref *ref;
+	size_t len;
+
+	frame->id = id;
+	len = frame_server_bytes(frame);
+	ref = frame_ref_new(len);
+	assert_non_null(ref);
+	frame_server_put(frame, ref->data, len);
+	conn_put(pair, conn, ref);
+}
+
+static void
+answer_error(struct pair *pair, struct pair_conn *conn, uint64_t id, enum chat_err err, const char *text)
+{
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	Chat__V1__Error body = CHAT__V1__ERROR__INIT;
+
+	body.code = error_to_wire(err);
+	body.text = wire_from_str(text != NULL ? text : chat_strerror(err));
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_ERROR;
+	frame.error = &body;
+	answer(pair, conn, id, &frame);
+}
+
+static void
+answer_ok(struct pair *pair, struct pair_conn *conn, uint64_t id)
+{
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	Chat__V1__Ok body = CHAT__V1__OK__INIT;
+
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_OK;
+	frame.ok = &body;
+	answer(pair, conn, id, &frame);
+}
+
+/* ---- requests ---- */
+
+static void
+mail(struct pair *pair, struct command *cmd)
+{
+	struct pair_mail *item = calloc(1, sizeof *item);
+
+	assert_non_null(item);
+	assert_non_null(cmd);
+	item->cmd = cmd;
+	STAILQ_INSERT_TAIL(&pair->mailbox, item, link);
+}
+
+static struct bytes
+put(struct command *cmd, size_t *at, struct bytes from)
+{
+	struct bytes to = BYTES(cmd->body + *at, from.len);
+
+	assert_true(from.len <= cmd->body_len - *at);
+	if (from.len > 0)
+		memcpy(cmd->body + *at, from.data, from.len);
+	*at += from.len;
+	return to;
+}
+
+static struct command *
+command(struct pair_conn *conn, enum command_type type, const Chat__V1__ClientFrame *frame, size_t body_len)
+{
+	return command_new(type, conn->ref, frame->id, body_len);
+}
+
+static struct command *
+room_command(struct pair_conn *conn, enum command_type type, const Chat__V1__ClientFrame *frame,
+    ProtobufCBinaryData room_id, size_t body_len)
+{
+	struct command *cmd = command(conn, type, frame, body_len);
+
+	if (room_id.len > 0)
+		cmd->room_id = wire_digest(room_id);
+	return cmd;
+}
+
+static struct pair_account *
+account_of(struct pair *pair, struct bytes name)
+{
+	for (size_t i = 0; i < PAIR_ACCOUNTS; i++)
+		if (bytes_equal(BYTES_STR(pair->accounts[i].name), name))
+			return &pair->accounts[i];
+	return NULL;
+}
+
+static void
+do_hello(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	Chat__V1__ServerFrame out = CHAT__V1__SERVER_FRAME__INIT;
+	Chat__V1__HelloOk body = CHAT__V1__HELLO_OK__INIT;
+	Chat__V1__Limits limits = CHAT__V1__LIMITS__INIT;
+
+	limits.text_bytes = MESSAGE_TEXT_MAX;
+	limits.frame_bytes = FRAME_MAX_AFTER_LOGIN;
+	limits.room_readers = ROOM_READERS_MAX;
+	limits.rooms_per_account = ROOMS_PER_ACCOUNT;
+	limits.requests_under_way = REQUESTS_UNDER_WAY;
+	limits.idle_ms = IDLE_TIMEOUT_MS;
+	body.version = PROTOCOL_VERSION;
+	body.realm = wire_from_bytes(BYTES_ARRAY(store_realm(pair->w.store)->b));
+	body.limits = &limits;
+	out.body_case = CHAT__V1__SERVER_FRAME__BODY_HELLO_OK;
+	out.hello_ok = &body;
+	conn->phase = PHASE_HELLO;
+	answer(pair, conn, frame->id, &out);
+}
+
+static void
+do_password(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	struct pair_account *account = account_of(pair, wire_str(frame->password_login->account));
+	struct command *cmd;
+	size_t at = 0;
+
+	pair->hashes++;
+	if (account == NULL || account->locked ||
+	    !bytes_equal(BYTES_STR(account->password), wire_bytes(frame->password_login->password))) {
+		answer_error(pair, conn, frame->id, CHAT_ERR_LOGIN_REFUSED, NULL);
+		return;
+	}
+	conn->account = account;
+	cmd = command(conn, CMD_PASSWORD_PROVED, frame, 128);
+	cmd->password_proved.account = put(cmd, &at, BYTES_STR(account->name));
+	cmd->password_proved.account_id = put(cmd, &at, BYTES_STR(account->id));
+	cmd->password_proved.proof = account->proof;
+	mail(pair, cmd);
+}
+
+static void
+do_key(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	const Chat__V1__KeyLogin *request = frame->key_login;
+	struct pair_account *account = account_of(pair, wire_str(request->account));
+	struct login login = {
+	    .binding_type = LOGIN_BINDING_TLS_EXPORTER,
+	    .realm = *store_realm(pair->w.store),
+	};
+	struct command *cmd;
+	size_t at = 0;
+
+	assert_ok(account_name_set(wire_str(request->account), &login.account));
+	login.member_id = member_id_of(&login.realm, &login.account, request->ed_pk.data);
+	memcpy(login.binding, conn->binding, sizeof login.binding);
+	if (account == NULL || account->locked ||
+	    login_verify(request->ed_pk.data, &login, request->signature.data) != CHAT_OK) {
+		answer_error(pair, conn, frame->id, CHAT_ERR_LOGIN_REFUSED, NULL);
+		return;
+	}
+	conn->account = account;
+	cmd = command(conn, CMD_KEY_PROVED, frame, 128);
+	cmd->key_proved.account = put(cmd, &at, BYTES_STR(account->name));
+	cmd->key_proved.account_id = put(cmd, &at, BYTES_STR(account->id));
+	cmd->key_proved.addr = put(cmd, &at, BYTES_STR("pair"));
+	cmd->key_proved.proof = account->proof;
+	cmd->key_proved.member_id = login.member_id;
+	mail(pair, cmd);
+}
+
+static void
+do_publish(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	const Chat__V1__PublishIdentity *request = frame->publish_identity;
+	struct command *cmd = command(conn, CMD_PUBLISH_IDENTITY, frame,
+	    128 + request->card.len + request->bag.len + request->recovery.len);
+	struct card card;
+	size_t at = 0;
+
+	assert_ok(card_decode_verify(wire_bytes(request->card), &card));
+	cmd->publish_identity.account = put(cmd, &at, BYTES_STR(conn->account->name));
+	cmd->publish_identity.account_id = put(cmd, &at, BYTES_STR(conn->account->id));
+	cmd->publish_identity.proof = conn->account->proof;
+	cmd->publish_identity.card = put(cmd, &at, wire_bytes(request->card));
+	cmd->publish_identity.bag = put(cmd, &at, wire_bytes(request->bag));
+	cmd->publish_identity.recovery = put(cmd, &at, wire_bytes(request->recovery));
+	mail(pair, cmd);
+}
+
+/* In these tests the password file is a list in memory. */
+static void
+do_change_password(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	const Chat__V1__ChangePassword *request = frame->change_password;
+	struct command *cmd;
+	size_t at = 0;
+
+	pair->hashes++;
+	if (!bytes_equal(BYTES_STR(conn->account->password), wire_bytes(request->old_password))) {
+		answer_error(pair, conn, frame->id, CHAT_ERR_LOGIN_REFUSED, NULL);
+		return;
+	}
+	conn->account->password = "changed";
+	assert_true(bytes_equal(BYTES_STR("changed"), wire_bytes(request->new_password)));
+	conn->account->proof.b[0]++;
+	cmd = command(conn, CMD_PASSWORD_CHANGED, frame, 128);
+	cmd->password_changed.account = put(cmd, &at, BYTES_STR(conn->account->name));
+	cmd->password_changed.account_id = put(cmd, &at, BYTES_STR(conn->account->id));
+	cmd->password_changed.proof = conn->account->proof;
+	mail(pair, cmd);
+}
+
+static void
+do_stage(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	const Chat__V1__StageWraps *request = frame->stage_wraps;
+	struct digest wraps_hash = wire_digest(request->wraps_hash);
+	enum chat_err err = staging_put(&conn->staging, &wraps_hash, request->count, request->first,
+	    wire_bytes(request->wraps), pair->w.now.mono_ms + STAGED_TTL_MS);
+
+	if (err == CHAT_OK)
+		answer_ok(pair, conn, frame->id);
+	else
+		answer_error(pair, conn, frame->id, err, NULL);
+}
+
+static void
+add_staged(struct pair_conn *conn, struct command *cmd, const struct digest *wraps_hash)
+{
+	struct wrap_set *set;
+
+	if (staging_copy(&conn->staging, wraps_hash, &set) != CHAT_OK)
+		return;
+	set->next = cmd->events.staged;
+	cmd->events.staged = set;
+}
+
+static size_t
+bytes_in(const ProtobufCBinaryData *list, size_t count)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += list[i].len;
+	return n;
+}
+
+static void
+do_post_events(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	const Chat__V1__PostEvents *request = frame->post_events;
+	size_t at = request->n_event * sizeof(struct command_event);
+	struct command *cmd = room_command(
+	    conn, CMD_POST_EVENTS, frame, request->room_id, at + bytes_in(request->event, request->n_event));
+	struct event event;
+
+	cmd->events.events = (struct command_event *)(void *)cmd->body;
+	cmd->events.count = (uint32_t)request->n_event;
+	for (size_t i = 0; i < request->n_event; i++) {
+		struct command_event *to = &cmd->events.events[i];
+
+		to->wire = put(cmd, &at, wire_bytes(request->event[i]));
+		assert_ok(event_decode(to->wire, &event));
+		to->signatures_good = event_signatures_good(&event, conn->ed_pk);
+		assert_true(to->signatures_good);
+		if (event.type == EVENT_REKEY)
+			add_staged(conn, cmd, &event.rekey.wraps_hash);
+	}
+	mail(pair, cmd);
+}
+
+static void
+do_post_message(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	struct bytes wire = wire_bytes(frame->post_message->message);
+	struct command *cmd =
+	    room_command(conn, CMD_POST_MESSAGE, frame, frame->post_message->room_id, wire.len);
+	struct message message;
+	size_t at = 0;
+
+	assert_ok(message_decode(wire, &message));
+	cmd->message.wire = put(cmd, &at, wire);
+	cmd->message.entry_hash = log_entry_hash(ENTRY_MESSAGE, &message.msg_hash, message.sig.data);
+	mail(pair, cmd);
+}
+
+static void
+do_post_rewraps(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	const Chat__V1__PostRewraps *request = frame->post_rewraps;
+	size_t at = request->n_rewrap * sizeof(struct command_event);
+	struct command *cmd = room_command(conn, CMD_POST_REWRAPS, frame, request->room_id,
+	    at + bytes_in(request->rewrap, request->n_rewrap));
+
+	cmd->rewraps.rewraps = (struct command_event *)(void *)cmd->body;
+	cmd->rewraps.count = (uint32_t)request->n_rewrap;
+	for (size_t i = 0; i < request->n_rewrap; i++)
+		cmd->rewraps.rewraps[i].wire = put(cmd, &at, wire_bytes(request->rewrap[i]));
+	mail(pair, cmd);
+}
+
+static void
+do_epochs(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame,
+    enum command_type type, ProtobufCBinaryData room_id, const ProtobufCBinaryData *ids, size_t count)
+{
+	struct command *cmd = room_command(conn, type, frame, room_id, count * sizeof(struct digest));
+
+	cmd->epochs.epoch_ids = (struct digest *)(void *)cmd->body;
+	cmd->epochs.count = (uint32_t)count;
+	for (size_t i = 0; i < count; i++)
+		cmd->epochs.epoch_ids[i] = wire_digest(ids[i]);
+	mail(pair, cmd);
+}
+
+static void
+do_page(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame, enum command_type type,
+    struct bytes after)
+{
+	struct command *cmd = command(conn, type, frame, after.len + 1);
+	size_t at = 0;
+
+	cmd->page.after = put(cmd, &at, after);
+	mail(pair, cmd);
+}
+
+static void
+do_get_card(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	struct bytes name = wire_str(frame->get_card->account);
+	struct command *cmd = command(conn, CMD_GET_CARD, frame, name.len);
+	size_t at = 0;
+
+	cmd->get_card.account = put(cmd, &at, name);
+	cmd->get_card.watch = frame->get_card->watch;
+	mail(pair, cmd);
+}
+
+static void
+do_get_bag(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	struct command *cmd = command(conn, CMD_GET_BAG, frame, 128);
+	size_t at = 0;
+
+	cmd->account.account = put(cmd, &at, BYTES_STR(conn->account->name));
+	mail(pair, cmd);
+}
+
+static void
+do_ping(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
+{
+	Chat__V1__ServerFrame out = CHAT__V1__SERVER_FRAME__INIT;
+	Chat__V1__Pong body = CHAT__V1__PONG__INIT;
+
+	out.body_case = CHAT__V1__SERVER_FRAME__BODY_PONG;
+	out.pong = &body;
+	answer(pair, conn, frame->id, &out);
+}
+
+static void
+do_room_request(
+    struct pair *pair, struct pair_conn *conn, enum request_type type, const Chat__V1__ClientFrame *frame)
+{
+	struct command *cmd = NULL;
+
+	if (type == REQUEST_RESUME) {
+		cmd = room_command(conn, CMD_RESUME, frame, frame->resume->room_id, 0);
+		cmd->resume.next_seq = frame->resume->next_seq;
+		cmd->resume.hash = wire_digest(frame->resume->hash);
+	} else if (type == REQUEST_GET_HISTORY) {
+		cmd = room_command(conn, CMD_GET_HISTORY, frame, frame->get_history->room_id, 0);
+		cmd->history.before_seq = frame->get_history->before_seq;
+		cmd->history.limit = frame->get_history->limit;
+	} else if (type == REQUEST_GET_ROSTER) {
+		cmd = room_command(conn, CMD_GET_ROSTER, frame, frame->get_roster->room_id, 0);
+		cmd->forward.from_seq = frame->get_roster->from_seq;
+	} else if (type == REQUEST_GET_PREFIX) {
+		cmd = room_command(conn, CMD_GET_PREFIX, frame, frame->get_prefix->room_id, 0);
+		cmd->forward.from_seq = frame->get_prefix->from_seq;
+	} else if (type == REQUEST_SET_CURSOR) {
+		cmd = room_command(conn, CMD_SET_CURSOR, frame, frame->set_cursor->room_id, 0);
+		cmd->cursor.seq = frame->set_cursor->seq;
+	} else
+		fail_msg("a request of a type that clients do not use: %s", request_table[type].name);
+	mail(pair, cmd);
+}
+
+static void
+do_request(
+    struct pair *pair, struct pair_conn *conn, enum request_type type, const Chat__V1__ClientFrame *frame)
+{
+	if (type == REQUEST_HELLO)
+		do_hello(pair, conn, frame);
+	else if (type == REQUEST_PASSWORD_LOGIN)
+		do_password(pair, conn, frame);
+	else if (type == REQUEST_KEY_LOGIN)
+		do_key(pair, conn, frame);
+	else if (type == REQUEST_PUBLISH_IDENTITY)
+		do_publish(pair, conn, frame);
+	else if (type == REQUEST_GET_BAG)
+		do_get_bag(pair, conn, frame);
+	else if (type == REQUEST_GET_CARD)
+		do_get_card(pair, conn, frame);
+	else if (type == REQUEST_CHANGE_PASSWORD)
+		do_change_password(pair, conn, frame);
+	else if (type == REQUEST_WHO)
+		do_page(pair, conn, frame, CMD_WHO, wire_str(frame->who->after));
+	else if (type == REQUEST_PING)
+		do_ping(pair, conn, frame);
+	else if (type == REQUEST_GET_ROOMS)
+		do_page(pair, conn, frame, CMD_GET_ROOMS, wire_bytes(frame->get_rooms->after));
+	else if (type == REQUEST_GET_WRAPS)
+		do_epochs(pair, conn, frame, CMD_GET_WRAPS, frame->get_wraps->room_id,
+		    frame->get_wraps->epoch_id, frame->get_wraps->n_epoch_id);
+	else if (type == REQUEST_ASK_REWRAP)
+		do_epochs(pair, conn, frame, CMD_ASK_REWRAP, frame->ask_rewrap->room_id,
+		    frame->ask_rewrap->epoch_id, frame->ask_rewrap->n_epoch_id);
+	else if (type == REQUEST_STAGE_WRAPS)
+		do_stage(pair, conn, frame);
+	else if (type == REQUEST_POST_EVENTS)
+		do_post_events(pair, conn, frame);
+	else if (type == REQUEST_POST_MESSAGE)
+		do_post_message(pair, conn, frame);
+	else if (type == REQUEST_POST_REWRAPS)
+		do_post_rewraps(pair, conn, frame);
+	else
+		do_room_request(pair, conn, type, frame);
+}
+
+/* One frame of what has come, if it is whole. */
+static bool
+take_request(struct pair *pair, struct pair_conn *conn)
+{
+	const Chat__V1__ClientFrame *frame;
+	struct request_fault fault;
+	enum request_type type;
+	struct arena arena;
+	struct bytes body;
+	size_t n;
+
+	if (frame_split(buf_bytes(&conn->in), FRAME_MAX_AFTER_LOGIN, &body, &n) != CHAT_OK)
+		return false;
+	frame_arena_init(&arena);
+	assert_ok(frame_decode_client(body, &arena, &frame));
+	if (requests_check(frame, conn->phase, body.len, &type, &fault) != CHAT_OK)
+		fail_msg("a client's request is refused: %s", fault.text);
+	do_request(pair, conn, type, frame);
+	arena_fini(&arena);
+	if (conn->open)
+		buf_drop(&conn->in, n);
+	return true;
+}
+
+/* ---- subscriptions ---- */
+
+static struct pair_sub *
+find_sub(struct pair_conn *conn, uint64_t room_no)
+{
+	for (size_t i = 0; i < PAIR_SUBS; i++)
+		if (conn->subs[i].used && conn->subs[i].room_no == room_no)
+			return &conn->subs[i];
+	return NULL;
+}
+
+static void
+end_sub(struct pair_sub *sub)
+{
+	view_unref(sub->view);
+	*sub = (struct pair_sub){0};
+}
+
+static void
+settle_sub(struct pair *pair, struct pair_conn *conn, struct pair_sub *sub)
+{
+	struct pair_read *read;
+	uint64_t from, to;
+
+	if (delivery_is_over(&sub->delivery)) {
+		end_sub(sub);
+		return;
+	}
+	if (!delivery_wants_read(&sub->delivery, conn->out.len < pair->live_limit, &from, &to))
+		return;
+	read = calloc(1, sizeof *read);
+	assert_non_null(read);
+	read->request = calloc(1, sizeof *read->request);
+	assert_non_null(read->request);
+	*read->request = (struct read_request){
+	    .kind = READ_RANGE,
+	    .conn = conn->ref,
+	    .room_id = sub->room_id,
+	    .room_no = sub->room_no,
+	    .member_id = conn->member_id,
+	    .view = view_ref(sub->view),
+	    .from_seq = from,
+	    .to_seq = to,
+	};
+	delivery_read_started(&sub->delivery);
+	STAILQ_INSERT_TAIL(&pair->reads, read, link);
+}
+
+static void
+start_sub(struct pair *pair, struct pair_conn *conn, struct outcome *out)
+{
+	struct pair_sub *sub = find_sub(conn, out->subscribed.room_no);
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	Chat__V1__Resumed body = CHAT__V1__RESUMED__INIT;
+
+	body.head_seq = out->subscribed.head_seq;
+	body.head_hash = wire_from_digest(&out->subscribed.head_hash);
+	body.oldest_whole_seq = out->subscribed.oldest_whole_seq;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_RESUMED;
+	frame.resumed = &body;
+	answer(pair, conn, out->request_id, &frame);
+	if (sub != NULL)
+		end_sub(sub);
+	for (sub = conn->subs; sub->used; sub++)
+		assert_true(sub < &conn->subs[PAIR_SUBS - 1]);
+	sub->used = true;
+	sub->room_no = out->subscribed.room_no;
+	sub->room_id = out->subscribed.room_id;
+	sub->view = out->subscribed.view;
+	out->subscribed.view = NULL;
+	delivery_init(&sub->delivery, out->subscribed.next_seq, out->subscribed.head_seq);
+	settle_sub(pair, conn, sub);
+}
+
+static void
+offer(struct pair *pair, struct pair_conn *conn, struct pair_sub *sub, const struct entry_frames *entry)
+{
+	struct frame_ref *frame =
+	    entry->event || view_allows(sub->view, entry->seq) ? entry->whole : entry->stub;
+	const uint8_t *wrap;
+
+	if (frame == NULL) {
+		delivery_head_moved(&sub->delivery, entry->seq);
+		return;
+	}
+	if (delivery_offer_live(&sub->delivery, entry->seq, conn->out.len < pair->live_limit) !=
+	    DELIVERY_SEND)
+		return;
+	wrap = entry->wraps != NULL ? wrap_list_find(entry->wraps, &conn->member_id) : NULL;
+	if (wrap != NULL) {
+		struct frame_ref *push = frame_ref_new(FRAME_WRAP_PUSH_BYTES);
+
+		frame_wrap_push_put(&entry->wraps->room_id, &entry->wraps->epoch_id, wrap, push->data);
+		conn_put(pair, conn, push);
+	}
+	conn_put(pair, conn, frame_ref_ref(frame));
+}
+
+static void
+new_entries(struct pair *pair, const struct outcome *out)
+{
+	for (size_t i = 0; i < PAIR_PEERS; i++) {
+		struct pair_conn *conn = &pair->conns[i];
+		struct pair_sub *sub;
+
+		if (!conn->open || conn->ref.loop != out->entries.loop)
+			continue;
+		sub = find_sub(conn, out->entries.room_no);
+		for (uint32_t k = 0; sub != NULL && k < out->entries.count; k++)
+			offer(pair, conn, sub, &out->entries.frames[k]);
+		if (sub != NULL)
+			settle_sub(pair, conn, sub);
+	}
+}
+
+/* ---- reads ---- */
+
+static void
+range_read_done(struct pair *pair, struct pair_conn *conn, struct read_result *result)
+{
+	struct pair_sub *sub = find_sub(conn, result->room_no);
+	uint32_t count = 0;
+
+	if (sub == NULL || !sub->delivery.read_underway)
+		return;
+	while (count < result->count &&
+	       delivery_offer_read(&sub->delivery, result->first_seq + count) == DELIVERY_SEND)
+		count++;
+	delivery_read_done(&sub->delivery);
+	if (count > 0) {
+		/* A frame at a time, as tampering wants them. */
+		struct bytes all = BYTES(result->frames->data, result->ends[count - 1]), body;
+		size_t n;
+
+		while (all.len > 0) {
+			struct frame_ref *one;
+
+			assert_ok(frame_split(all, FRAME_MAX_AFTER_LOGIN, &body, &n));
+			one = frame_ref_new(n);
+			memcpy(one->data, all.data, n);
+			conn_put(pair, conn, one);
+			all = BYTES(all.data + n, all.len - n);
+		}
+	}
+	settle_sub(pair, conn, sub);
+}
+
+static void
+run_read(struct pair *pair)
+{
+	struct pair_read *read = STAILQ_FIRST(&pair->reads);
+	struct pair_conn *conn = conn_of(pair, read->request->conn);
+	struct read_result *result;
+
+	STAILQ_REMOVE_HEAD(&pair->reads, link);
+	result = read_run(pair->reader, read->request, &pair->scratch);
+	assert_non_null(result);
+	assert_ok(result->err);
+	if (conn != NULL && result->kind == READ_RANGE)
+		range_read_done(pair, conn, result);
+	else if (conn != NULL) {
+		conn_put(pair, conn, result->frames);
+		result->frames = NULL;
+	}
+	read_result_free(result);
+	read_request_free(read->request);
+	free(read);
+}
+
+/* ---- outcomes ---- */
+
+static void
+conn_close(struct pair *pair, struct pair_conn *conn)
+{
+	if (!conn->open)
+		return;
+	mail(pair, command_new(CMD_SESSION_CLOSE, conn->ref, 0, 0));
+	for (size_t i = 0; i < PAIR_SUBS; i++)
+		if (conn->subs[i].used)
+			end_sub(&conn->subs[i]);
+	buf_fini(&conn->in);
+	buf_fini(&conn->out);
+	staging_fini(&conn->staging);
+	*conn = (struct pair_conn){0};
+}
+
+static void
+take_outcome(struct pair *pair, struct outcome *out)
+{
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	struct pair_conn *conn;
+	struct pair_sub *sub;
+
+	if (out->type == OUT_ENTRIES) {
+		new_entries(pair, out);
+		return;
+	}
+	if (out->type == OUT_READ) {
+		struct pair_read *read = calloc(1, sizeof *read);
+
+		assert_non_null(read);
+		read->request = out->read;
+		out->read = NULL;
+		STAILQ_INSERT_TAIL(&pair->reads, read, link);
+		return;
+	}
+	conn = conn_of(pair, out->to);
+	if (conn == NULL)
+		return;
+	switch (out->type) {
+	case OUT_ERROR: {
+		Chat__V1__Error body = CHAT__V1__ERROR__INIT;
+
+		body.code = error_to_wire(out->error.err);
+		body.text = wire_from_str(out->error.text);
+		body.mend = wire_from_str(out->error.mend);
+		body.index = out->error.index;
+		if (out->error.has_current)
+			body.current = wire_from_digest(&out->error.current);
+		body.retry_after_ms = out->error.retry_after_ms;
+		body.number = out->error.number;
+		frame.body_case = CHAT__V1__SERVER_FRAME__BODY_ERROR;
+		frame.error = &body;
+		answer(pair, conn, out->request_id, &frame);
+		break;
+	}
+	case OUT_OK:
+		answer_ok(pair, conn, out->request_id);
+		break;
+	case OUT_POSTED: {
+		Chat__V1__Posted body = CHAT__V1__POSTED__INIT;
+
+		body.first_seq = out->posted.first_seq;
+		body.count = out->posted.count;
+		body.server_time_ms = out->posted.server_time_ms;
+		body.hash = wire_from_digest(&out->posted.hash);
+		frame.body_case = CHAT__V1__SERVER_FRAME__BODY_POSTED;
+		frame.posted = &body;
+		answer(pair, conn, out->request_id, &frame);
+		break;
+	}
+	case OUT_FRAME:
+		conn_put(pair, conn, frame_ref_ref(out->frame));
+		break;
+	case OUT_PASSWORD_OK: {
+		Chat__V1__PasswordOk body = CHAT__V1__PASSWORD_OK__INIT;
+
+		body.has_identity = out->password_ok.has_identity;
+		body.has_recovery = out->password_ok.has_recovery;
+		body.card = wire_from_bytes(out->password_ok.card);
+		frame.body_case = CHAT__V1__SERVER_FRAME__BODY_PASSWORD_OK;
+		frame.password_ok = &body;
+		conn->phase = PHASE_PASSWORD;
+		answer(pair, conn, out->request_id, &frame);
+		break;
+	}
+	case OUT_LOGIN_OK: {
+		Chat__V1__LoginOk body = CHAT__V1__LOGIN_OK__INIT;
+
+		body.card = wire_from_bytes(out->login_ok.card);
+		body.bag_version = out->login_ok.bag_version;
+		body.sessions = out->login_ok.sessions;
+		frame.body_case = CHAT__V1__SERVER_FRAME__BODY_LOGIN_OK;
+		frame.login_ok = &body;
+		conn->phase = PHASE_READY;
+		conn->member_id = out->login_ok.member_id;
+		memcpy(conn->ed_pk, out->login_ok.ed_pk, sizeof conn->ed_pk);
+		answer(pair, conn, out->request_id, &frame);
+		break;
+	}
+	case OUT_SUBSCRIBED:
+		start_sub(pair, conn, out);
+		break;
+	case OUT_VIEW:
+		sub = find_sub(conn, out->view.room_no);
+		if (sub != NULL) {
+			view_unref(sub->view);
+			sub->view = out->view.view;
+			out->view.view = NULL;
+		}
+		break;
+	case OUT_END:
+		sub = find_sub(conn, out->end.room_no);
+		if (sub != NULL) {
+			delivery_end(&sub->delivery, out->end.end_seq);
+			settle_sub(pair, conn, sub);
+		}
+		break;
+	case OUT_CLOSE: {
+		Chat__V1__Goodbye body = CHAT__V1__GOODBYE__INIT;
+
+		body.reason = error_to_wire(out->close.reason);
+		frame.body_case = CHAT__V1__SERVER_FRAME__BODY_GOODBYE;
+		frame.goodbye = &body;
+		answer(pair, conn, 0, &frame);
+		break;
+	}
+	case OUT_READ:
+	case OUT_ENTRIES:
+	case OUT_STATUS:
+		break;
+	}
+}
+
+static void
+take_turn(struct pair *pair, size_t count)
+{
+	struct outcome *out;
+
+	engine_turn_begin(pair->w.engine, pair->w.now);
+	while (count-- > 0 && !STAILQ_EMPTY(&pair->mailbox)) {
+		struct pair_mail *item = STAILQ_FIRST(&pair->mailbox);
+
+		STAILQ_REMOVE_HEAD(&pair->mailbox, link);
+		engine_apply(pair->w.engine, item->cmd);
+		free(item);
+	}
+	out = engine_turn_commit(pair->w.engine);
+	for (struct outcome *at = out; at != NULL; at = at->next)
+		take_outcome(pair, at);
+	outcome_list_free(out);
+}
+
+/* ---- peers ---- */
+
+struct now
+pair_now(const struct pair *pair)
+{
+	return pair->w.now;
+}
+
+static void
+note_event(struct peer *peer, const struct chat_event *event)
+{
+	struct told *told;
+	const struct chat_id *room = chat_event_room(event);
+
+	if (peer->told_count == peer->told_cap) {
+		peer->told_cap = peer->told_cap > 0 ? 2 * peer->told_cap : 64;
+		peer->told = reallocarray(peer->told, peer->told_cap, sizeof *peer->told);
+		assert_non_null(peer->told);
+	}
+	told = &peer->told[peer->told_count++];
+	*told = (struct told){
+	    .type = chat_event_type(event),
+	    .flags = chat_event_flags(event),
+	    .err = chat_event_err(event),
+	    .token = chat_event_token(event),
+	    .seq = chat_event_seq(event),
+	    .number = chat_event_number(event),
+	    .self = chat_event_self(event),
+	    .target_self = chat_event_target_self(event),
+	};
+	if (room != NULL)
+		memcpy(told->room.b, room->b, sizeof told->room.b);
+	snprintf(told->label, sizeof told->label, "%s", chat_event_label(event));
+	snprintf(told->actor, sizeof told->actor, "%s", chat_event_actor(event));
+	snprintf(told->target, sizeof told->target, "%s", chat_event_target(event));
+	snprintf(told->text, sizeof told->text, "%s", chat_event_text(event));
+	snprintf(told->mend, sizeof told->mend, "%s", chat_event_mend(event));
+}
+
+static void
+take_events(struct peer *peer)
+{
+	struct chat_event *event;
+	struct pair_account *account = account_of(peer->pair, BYTES_STR(peer->account));
+	struct work *work;
+
+	while ((event = session_next_event(peer->s)) != NULL) {
+		enum chat_event_type type = chat_event_type(event);
+		enum chat_err why = chat_event_err(event);
+
+		note_event(peer, event);
+		chat_event_free(event);
+		if (type == CHAT_EVENT_PASSWORD_NEEDED && !peer->no_password && why != CHAT_ERR_LOGIN_REFUSED)
+			assert_ok(
+			    session_give_password(peer->s, BYTES_STR(account->password), peer->pair->w.now));
+	}
+	while ((work = session_next_work(peer->s)) != NULL)
+		STAILQ_INSERT_TAIL(&peer->works, work, link);
+}
+
+/* The connection ended from the client's side, if it wants that. */
+static void
+look_at_end(struct peer *peer)
+{
+	if (peer->conn >= 0 && session_end(peer->s) != NULL && session_output(peer->s).len == 0)
+		peer_cut(peer);
+}
+
+static void
+after_call(struct peer *peer)
+{
+	take_events(peer);
+	look_at_end(peer);
+}
+
+static void
+open_session(struct peer *peer)
+{
+	struct session_config config = {
+	    .software = "pair 1",
+	    .storage = peer->st,
+	    .random = peer->pair->w.random,
+	};
+
+	assert_ok(account_name_set(BYTES_STR(peer->account), &config.account));
+	assert_ok(session_new(&config, &peer->s));
+	after_call(peer);
+}
+
+struct peer *
+peer_start(struct pair *pair, const char *account, struct storage *st)
+{
+	struct peer *peer = &pair->peers[pair->peer_count++];
+
+	assert_true(pair->peer_count <= PAIR_PEERS);
+	*peer = (struct peer){.pair = pair, .account = account, .conn = -1};
+	STAILQ_INIT(&peer->works);
+	peer->st = st != NULL ? st : storage_memory_new(pair->w.seed + pair->peer_count);
+	open_session(peer);
+	return peer;
+}
+
+void
+peer_connect(struct peer *peer)
+{
+	struct pair *pair = peer->pair;
+	struct pair_conn *conn;
+
+	if (peer->conn >= 0)
+		return;
+	peer->conn = (int)(peer - pair->peers);
+	conn = &pair->conns[peer->conn];
+	assert_false(conn->open);
+	*conn = (struct pair_conn){
+	    .open = true,
+	    .ref = {.slot = (uint32_t)peer->conn,
+		.loop = (uint16_t)((uint32_t)peer->conn % WORLD_LOOPS),
+		.generation = ++pair->generation},
+	    .phase = PHASE_NEW,
+	};
+	pair->w.random.fill(pair->w.random.ctx, conn->binding, sizeof conn->binding);
+	session_connected(peer->s, conn->binding, pair->w.now);
+	after_call(peer);
+}
+
+void
+peer_cut(struct peer *peer)
+{
+	if (peer->conn < 0)
+		return;
+	conn_close(peer->pair, &peer->pair->conns[peer->conn]);
+	peer->conn = -1;
+	session_disconnected(peer->s, peer->pair->w.now);
+	take_events(peer);
+}
+
+static void
+drop_works(struct peer *peer)
+{
+	struct work *work;
+
+	while ((work = STAILQ_FIRST(&peer->works)) != NULL) {
+		STAILQ_REMOVE_HEAD(&peer->works, link);
+		work_free(work);
+	}
+}
+
+void
+peer_crash(struct peer *peer)
+{
+	struct storage *kept;
+
+	/* What was stored at this moment; what session_free() would still write is lost, as by a kill. */
+	storage_memory_crash(peer->st);
+	kept = storage_memory_copy(peer->st);
+	if (peer->conn >= 0)
+		conn_close(peer->pair, &peer->pair->conns[peer->conn]);
+	peer->conn = -1;
+	session_free(peer->s);
+	drop_works(peer);
+	storage_memory_free(peer->st);
+	peer->st = kept;
+	open_session(peer);
+}
+
+static int
+index_of(const char *account)
+{
+	static const char *const names[] = {"alice", "bob", "carol", "dave"};
+
+	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
+		if (strcmp(names[i], account) == 0)
+			return i;
+	fail_msg("no fixture key for %s", account);
+	return 0;
+}
+
+/* Making a key takes a second: the fixtures' are there. */
+static void
+fixture_key(struct peer *peer, struct work *work)
+{
+	static const char *const files[] = {"rsa-alice.der", "rsa-bob.der", "rsa-carol.der", "rsa-dave.der"};
+	char path[512];
+	uint8_t *der;
+	size_t len;
+
+	snprintf(path, sizeof path, "%s/tests/fixtures/%s", unit_srcdir(), files[index_of(peer->account)]);
+	der = unit_read_file(path, &len);
+	assert_non_null(der);
+	work->err = rsa_key_from_pkcs8(BYTES(der, len), &work->keygen.key);
+	assert_ok(work->err);
+	free(der);
+}
+
+static void
+run_work(struct peer *peer)
+{
+	struct work *work = STAILQ_FIRST(&peer->works);
+
+	STAILQ_REMOVE_HEAD(&peer->works, link);
+	if (work->type == WORK_KEYGEN)
+		fixture_key(peer, work);
+	else
+		work_run(work);
+	session_work_done(peer->s, work, peer->pair->w.now);
+	after_call(peer);
+}
+
+/* ---- steps ---- */
+
+/* Some bytes from the client to the server. */
+static bool
+move_up(struct peer *peer, size_t n)
+{
+	struct bytes out = session_output(peer->s);
+
+	if (peer->conn < 0 || out.len == 0)
+		return false;
+	if (n > out.len)
+		n = out.len;
+	assert_ok(buf_append(&peer->pair->conns[peer->conn].in, out.data, n));
+	session_sent(peer->s, n);
+	look_at_end(peer);
+	return true;
+}
+
+static bool
+move_down(struct peer *peer, size_t n)
+{
+	struct pair_conn *conn;
+	uint8_t *piece;
+
+	if (peer->conn < 0 || session_is_full(peer->s))
+		return false;
+	conn = &peer->pair->conns[peer->conn];
+	if (conn->out.len == 0)
+		return false;
+	if (n > conn->out.len)
+		n = conn->out.len;
+	piece = malloc(n);
+	assert_non_null(piece);
+	memcpy(piece, conn->out.data, n);
+	buf_drop(&conn->out, n);
+	/* Room in the queue: what fell behind is read. */
+	for (size_t i = 0; i < PAIR_SUBS; i++)
+		if (conn->subs[i].used)
+			settle_sub(peer->pair, conn, &conn->subs[i]);
+	session_receive(peer->s, BYTES(piece, n), peer->pair->w.now);
+	free(piece);
+	after_call(peer);
+	return true;
+}
+
+static bool
+tick_due(struct peer *peer)
+{
+	if (peer->s == NULL || session_next_deadline_ms(peer->s) > peer->pair->w.now.mono_ms)
+		return false;
+	session_tick(peer->s, peer->pair->w.now);
+	after_call(peer);
+	return true;
+}
+
+static bool
+engine_tick_due(struct pair *pair)
+{
+	if (engine_next_deadline_ms(pair->w.engine) > pair->w.now.mono_ms)
+		return false;
+	mail(pair, command_new(CMD_TICK, (struct conn_ref){0}, 0, 0));
+	return true;
+}
+
+/* Bytes come as one, a few, or all. */
+static size_t
+some_bytes(struct pair *pair)
+{
+	switch (unit_rand(&pair->seed) % 4) {
+	case 0:
+		return 1 + unit_rand(&pair->seed) % 16;
+	case 1:
+		return 1 + unit_rand(&pair->seed) % 1000;
+	default:
+		return 64 * 1024;
+	}
+}
+
+static bool
+step_kind(struct pair *pair, unsigned kind, size_t who)
+{
+	struct peer *peer = &pair->peers[who];
+
+	switch (kind) {
+	case 0:
+		return move_up(peer, some_bytes(pair));
+	case 1:
+		return move_down(peer, some_bytes(pair));
+	case 2:
+		return peer->conn >= 0 && take_request(pair, &pair->conns[peer->conn]);
+	case 3:
+		if (STAILQ_EMPTY(&peer->works))
+			return false;
+		run_work(peer);
+		return true;
+	case 4:
+		return tick_due(peer);
+	case 5:
+		if (STAILQ_EMPTY(&pair->mailbox))
+			return false;
+		take_turn(pair, 1 + unit_rand(&pair->seed) % 8);
+		return true;
+	default:
+		if (STAILQ_EMPTY(&pair->reads))
+			return false;
+		run_read(pair);
+		return true;
+	}
+}
+
+#define STEP_KINDS 7
+
+bool
+pair_step(struct pair *pair)
+{
+	unsigned first = (unsigned)(unit_rand(&pair->seed) % STEP_KINDS);
+	size_t who = unit_rand(&pair->seed) % pair->peer_count;
+
+	(void)engine_tick_due(pair);
+	for (unsigned i = 0; i < STEP_KINDS; i++)
+		for (size_t k = 0; k < pair->peer_count; k++)
+			if (step_kind(pair, (first + i) % STEP_KINDS, (who + k) % pair->peer_count))
+				return true;
+	return false;
+}
+
+void
+pair_settle(struct pair *pair)
+{
+	unsigned steps = 0;
+
+	while (pair_step(pair))
+		if (++steps > 200000) {
+			for (size_t i = 0; i < pair->peer_count; i++)
+				peer_print(&pair->peers[i]);
+			fail_msg("it does not come to rest");
+		}
+}
+
+static void
+go_on(struct pair *pair, uint64_t ms)
+{
+	pair->w.now.mono_ms += ms;
+	pair->w.now.unix_ms += ms;
+}
+
+void
+pair_pass(struct pair *pair, uint64_t ms)
+{
+	uint64_t until = pair->w.now.mono_ms + ms;
+
+	for (;;) {
+		uint64_t next = until;
+
+		pair_settle(pair);
+		for (size_t i = 0; i < pair->peer_count; i++) {
+			uint64_t deadline = session_next_deadline_ms(pair->peers[i].s);
+
+			if (deadline < next)
+				next = deadline;
+		}
+		if (engine_next_deadline_ms(pair->w.engine) < next)
+			next = engine_next_deadline_ms(pair->w.engine);
+		if (pair->w.now.mono_ms >= until)
+			break;
+		go_on(pair, next > pair->w.now.mono_ms ? next - pair->w.now.mono_ms : 1);
+	}
+}
+
+void
+pair_heal(struct pair *pair)
+{
+	for (unsigned round = 0; round < 40; round++) {
+		bool well = true;
+
+		for (size_t i = 0; i < pair->peer_count; i++)
+			peer_connect(&pair->peers[i]);
+		pair_pass(pair, 1000);
+		for (size_t i = 0; i < pair->peer_count; i++)
+			well = well && session_ready(pair->peers[i].s) &&
+			       storage_memory_outbox_count(pair->peers[i].st) == 0;
+		if (well && round > 0)
+			return;
+	}
+	for (size_t i = 0; i < pair->peer_count; i++)
+		peer_print(&pair->peers[i]);
+	fail_msg("it does not heal");
+}
+
+/* ---- the pair ---- */
+
+#define ANY_HASH                                                                                             \
+	"$6$saltsaltsaltsalt$"                                                                               \
+	"qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
+
+void
+pair_accounts(struct pair *pair)
+{
+	struct command *cmd = command_new(CMD_ACCOUNTS, (struct conn_ref){0}, 0, 0);
+	struct passwd_why why = {0};
+	struct buf text = {0};
+
+	for (size_t i = 0; i < PAIR_ACCOUNTS; i++)
+		assert_ok(buf_printf(&text, "%s:%s:%sid=%s\n", pair->accounts[i].name, ANY_HASH,
+		    pair->accounts[i].locked ? "locked," : "", pair->accounts[i].id));
+	if (passwd_table_parse(buf_bytes(&text), "passwd", &cmd->accounts.table, &why) != CHAT_OK)
+		fail_msg("%s", why.text);
+	buf_fini(&text);
+	mail(pair, cmd);
+}
+
+static void
+open_reader(struct pair *pair)
+{
+	assert_ok(store_reader_open(pair->w.store, &pair->reader));
+}
+
+void
+pair_start(struct pair *pair, uint64_t seed)
+{
+	static const char *const names[] = {"alice", "bob", "carol", "dave"};
+
+	*pair = (struct pair){.seed = seed, .live_limit = 256 * 1024};
+	STAILQ_INIT(&pair->mailbox);
+	STAILQ_INIT(&pair->reads);
+	world_start(&pair->w, seed, NULL);
+	assert_ok(read_scratch_init(&pair->scratch));
+	open_reader(pair);
+	for (size_t i = 0; i < PAIR_ACCOUNTS; i++) {
+		pair->accounts[i].name = names[i];
+		pair->accounts[i].password = "open sesame";
+		snprintf(pair->accounts[i].id, sizeof pair->accounts[i].id, "%016zx", i + 1);
+	}
+	pair_accounts(pair);
+	take_turn(pair, 1);
+}
+
+static void
+drop_server_work(struct pair *pair)
+{
+	while (!STAILQ_EMPTY(&pair->reads))
+		run_read(pair);
+	while (!STAILQ_EMPTY(&pair->mailbox))
+		take_turn(pair, 64);
+}
+
+void
+pair_restart_server(struct pair *pair)
+{
+	for (size_t i = 0; i < pair->peer_count; i++)
+		peer_cut(&pair->peers[i]);
+	drop_server_work(pair);
+	store_reader_close(pair->reader);
+	world_restart(&pair->w);
+	open_reader(pair);
+	pair_accounts(pair);
+	take_turn(pair, 1);
+}
+
+void
+pair_end(struct pair *pair)
+{
+	for (size_t i = 0; i < pair->peer_count; i++) {
+		struct peer *peer = &pair->peers[i];
+
+		peer_cut(peer);
+		session_free(peer->s);
+		drop_works(peer);
+		storage_memory_free(peer->st);
+		free(peer->told);
+	}
+	drop_server_work(pair);
+	read_scratch_fini(&pair->scratch);
+	store_reader_close(pair->reader);
+	world_end(&pair->w);
+}
+
+/* ---- looking ---- */
+
+struct chat_event *
+peer_done(struct peer *peer, uint64_t *ret_token)
+{
+	struct chat_event *done = event_new_done(++peer->last_token);
+
+	assert_non_null(done);
+	*ret_token = peer->last_token;
+	return done;
+}
+
+const struct told *
+peer_told_text(const struct peer *peer, enum chat_event_type type, const char *text)
+{
+	for (size_t i = peer->told_count; i-- > 0;)
+		if (peer->told[i].type == type && (text == NULL || strcmp(peer->told[i].text, text) == 0))
+			return &peer->told[i];
+	return NULL;
+}
+
+const struct told *
+peer_told(const struct peer *peer, enum chat_event_type type)
+{
+	return peer_told_text(peer, type, NULL);
+}
+
+const struct told *
+peer_done_of(const struct peer *peer, uint64_t token)
+{
+	const struct told *found = NULL;
+
+	for (size_t i = 0; i < peer->told_count; i++) {
+		if (peer->told[i].type != CHAT_EVENT_DONE || peer->told[i].token != token)
+			continue;
+		if (found != NULL)
+			fail_msg("%s has two DONEs of %llu", peer->account, (unsigned long long)token);
+		found = &peer->told[i];
+	}
+	return found;
+}
+
+size_t
+peer_count(const struct peer *peer, enum chat_event_type type, const char *text)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < peer->told_count; i++)
+		count +=
+		    peer->told[i].type == type && (text == NULL || strcmp(peer->told[i].text, text) == 0);
+	return count;
+}
+
+void
+peer_forget(struct peer *peer)
+{
+	peer->told_count = 0;
+}
+
+void
+peer_print(const struct peer *peer)
+{
+	const struct session_end *end = session_end(peer->s);
+
+	print_message("# %s, %s%s%s\n", peer->account, peer->conn >= 0 ? "connected" : "not connected",
+	    end != NULL ? ", ended: " : "", end != NULL ? end->text : "");
+	for (size_t i = 0; i < peer->told_count; i++) {
+		const struct told *told = &peer->told[i];
+		struct chat_event event = {.type = told->type};
+
+		print_message("#   %s %s #%llu %s>%s n=%llu token=%llu %s%s%s \"%s\" [%s]\n",
+		    chat_event_type_name(&event), told->label, (unsigned long long)told->seq, told->actor,
+		    told->target, (unsigned long long)told->number, (unsigned long long)told->token,
+		    chat_err_name(told->err), told->flags & CHAT_FLAG_REPLAY ? " replay" : "",
+		    told->flags & CHAT_FLAG_HISTORY ? " history" : "", told->text, told->mend);
+	}
+}
+
+const struct told *
+pair_assert_done(struct peer *peer, uint64_t token, enum chat_err err, const char *file, int line)
+{
+	const struct told *done = peer_done_of(peer, token);
+
+	if (done == NULL || done->err != err) {
+		for (size_t i = 0; i < peer->pair->peer_count; i++)
+			peer_print(&peer->pair->peers[i]);
+		print_error("token %llu of %s: %s\n", (unsigned long long)token, peer->account,
+		    done == NULL ? "not done" : done->text);
+		_fail(file, line);
+	}
+	return done;
+}
+
+/* ---- the usual ---- */
+
+struct digest
+peer_create(struct peer *peer, const char *name)
+{
+	const struct told *done;
+	uint64_t token;
+
+	session_create(peer->s, peer_done(peer, &token), BYTES_STR(name), peer->pair->w.now);
+	take_events(peer);
+	pair_settle(peer->pair);
+	done = assert_done(peer, token, CHAT_OK);
+	return done->room;
+}
+
+void
+peer_invite(struct peer *peer, const struct digest *room, const char *account)
+{
+	struct account_name name;
+	uint64_t token;
+
+	assert_ok(account_name_set(BYTES_STR(account), &name));
+	session_invite(peer->s, peer_done(peer, &token), room, &name, 1, peer->pair->w.now);
+	take_events(peer);
+	pair_settle(peer->pair);
+	(void)assert_done(peer, token, CHAT_OK);
+}
+
+void
+peer_accept(struct peer *peer, const struct digest *room)
+{
+	uint64_t token;
+
+	session_accept(peer->s, peer_done(peer, &token), room, peer->pair->w.now);
+	take_events(peer);
+	pair_settle(peer->pair);
+	(void)assert_done(peer, token, CHAT_OK);
+}
+
+uint64_t
+peer_say(struct peer *peer, const struct digest *room, const char *text)
+{
+	uint64_t token;
+
+	session_send(peer->s, peer_done(peer, &token), room, BYTES_STR(text), peer->pair->w.now);
+	take_events(peer);
+	return token;
+}
+
+struct digest
+pair_room(struct pair *pair, struct peer **peers, size_t count)
+{
+	struct digest room;
+
+	for (size_t i = 0; i < count; i++)
+		peer_connect(peers[i]);
+	pair_settle(pair);
+	room = peer_create(peers[0], "ops");
+	for (size_t i = 1; i < count; i++) {
+		peer_invite(peers[0], &room, peers[i]->account);
+		peer_accept(peers[i], &room);
+	}
+	return room;
+}
