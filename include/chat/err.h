@@ -67,7 +67,7 @@ extern "C" {
 	X(CHAT_ERR_SHUTDOWN, 122, "shutdown", "The server is going down.")                                             \
 	X(CHAT_ERR_NO_ACCOUNT, 123, "no_account", "No such account.")                                                  \
 	X(CHAT_ERR_INTERNAL, 124, "internal", "The server made a mistake; its log says more.")                         \
-	X(CHAT_ERR_EVICTED, 125, "evicted", "The session was ended: the account was locked or deleted, or opened too many.")
+	X(CHAT_ERR_EVICTED, 125, "evicted", "The session was ended: the account was locked or deleted.")
 
 enum chat_err {
 #define CHAT_ERR_ENUM(constant, number, name, sentence) constant = number,

@@ -143,7 +143,7 @@ const struct option_row option_rows[] = {
 	.initial = SESSIONS_PER_ACCOUNT,
 	.unit = "sessions",
 	.help = "How often an account may be logged in at once;\n"
-		"one more login ends the oldest session.",
+		"one more login is refused.",
     },
     {
 	.name = "rooms_per_account",

@@ -2,6 +2,7 @@
 #include "server/server.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -282,9 +283,9 @@ server_append_queues(const struct server *server, struct buf *text)
 	(void)passwd_watch_complaint(server->shared.watch, &why);
 	return buf_printf(text,
 	    "accounts=%zu\npassword_file_state=%s\nconnections=%u\nengine_queue=%zu\nreader_queue=%zu\n"
-	    "kdf_queue=%zu\n",
+	    "kdf_queue=%zu\npassword_hashes=%" PRIu64 "\n",
 	    accounts, why.text, server_connection_count(server), engine_thread_waiting(server->shared.engine),
-	    readers_waiting(server->shared.readers), kdf_waiting(server->shared.kdf));
+	    readers_waiting(server->shared.readers), kdf_waiting(server->shared.kdf), server_hash_count(server));
 }
 
 /* ---- the end ---- */

@@ -45,6 +45,7 @@ static const struct label {
     {"engine_queue", "engine queue", PLAIN},
     {"reader_queue", "reader queue", PLAIN},
     {"kdf_queue", "password queue", PLAIN},
+    {"password_hashes", "password hashes", PLAIN},
     {"loops", "loops", PLAIN},
 };
 
