@@ -9,7 +9,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 #include "base/buf.h"
 
 #define NEEDLES_MAX 8
+#define SHOWN_BYTES 4096 /* of the log, when something went wrong */
 /* Stands in everything that is secret or said in these tests, so that a log can be searched for it. */
 #define SECRET_MARK "hush"
 
@@ -163,11 +166,12 @@ collect_log(void *arg)
 	return NULL;
 }
 
+/* The end of it. */
 static void
 show_log(struct host *host)
 {
 	pthread_mutex_lock(&host->log_mtx);
-	for (size_t at = 0; at < host->log.len;) {
+	for (size_t at = host->log.len > SHOWN_BYTES ? host->log.len - SHOWN_BYTES : 0; at < host->log.len;) {
 		const char *line = (const char *)host->log.data + at;
 		size_t left = host->log.len - at;
 		const char *end = memchr(line, '\n', left);
@@ -316,6 +320,35 @@ host_rss_bytes(const struct host *host)
 	assert_int_equal(fscanf(from, "%lu %lu", &total, &resident), 2);
 	fclose(from);
 	return resident * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t
+host_status(const struct host *host, const char *key)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t key_len = strlen(key);
+	uint64_t value = 0;
+	bool found = false;
+	char line[1024];
+	FILE *from;
+
+	assert_true(fd >= 0);
+	snprintf(to.sun_path, sizeof(to.sun_path), "%s/control", host->state_dir);
+	assert_int_equal(connect(fd, (const void *)&to, sizeof(to)), 0);
+	assert_int_equal(write(fd, "status\n", 7), 7);
+	from = fdopen(fd, "r");
+	assert_non_null(from);
+	while (fgets(line, (int)sizeof(line), from) != NULL) {
+		if (strncmp(line, key, key_len) == 0 && line[key_len] == '=') {
+			value = strtoull(line + key_len + 1, NULL, 10);
+			found = true;
+		}
+	}
+	fclose(from);
+	if (!found)
+		fail_msg("the status does not tell %s", key);
+	return value;
 }
 
 /* ---- the log ---- */

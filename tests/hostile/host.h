@@ -53,6 +53,9 @@ uint64_t host_log_number(const char *line, const char *key);
 size_t host_rss_bytes(const struct host *host);
 bool host_is_sanitized(void);
 
+/* What the control socket's `status` says of KEY. */
+uint64_t host_status(const struct host *host, const char *key);
+
 unsigned host_patience_ms(void);
 uint64_t host_now_ms(void); /* monotonic */
 
