@@ -40,6 +40,7 @@ check_PROGRAMS += $(server_io_tests)
 TESTS += $(server_io_tests)
 threads_tests += $(server_io_tests)
 tests_unit_test_conn_LDADD = $(libs_rig)
+tests_unit_test_conn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_now
 tests_unit_test_kdf_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_login_delay_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_outq_LDADD = $(libs_server) $(libs_unit)
