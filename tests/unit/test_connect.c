@@ -12,9 +12,11 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <gnutls/gnutls.h>
@@ -482,11 +484,13 @@ TEST(tls12_only)
 
 /* ---- several addresses ---- */
 
+#define PATIENCE_S 30
+
 static struct {
 	struct addrinfo list[CONNECT_ADDRESSES_MAX + 2];
 	struct sockaddr_in addr[CONNECT_ADDRESSES_MAX + 2];
 	size_t count;
-	unsigned released;
+	sem_t released;       /* posted by whichever thread gives the list back */
 	pthread_mutex_t gate; /* held by the test: the lookup hangs */
 } fake = {.gate = PTHREAD_MUTEX_INITIALIZER};
 
@@ -522,7 +526,7 @@ static void
 fake_release(struct addrinfo *list)
 {
 	assert_ptr_equal(list, fake.list);
-	fake.released++;
+	(void)sem_post(&fake.released);
 }
 
 static const struct resolve_calls fake_calls = {fake_lookup, fake_release};
@@ -532,7 +536,20 @@ fake_clear(void)
 {
 	memset(fake.list, 0, sizeof(fake.list));
 	fake.count = 0;
-	fake.released = 0;
+	assert_int_equal(sem_init(&fake.released, 0, 0), 0);
+}
+
+/* So many lookups' lists have been given back, or are in a moment, and no more. */
+static void
+fake_expect_released(unsigned count)
+{
+	struct timespec end;
+
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &end), 0);
+	end.tv_sec += PATIENCE_S;
+	for (unsigned i = 0; i < count; i++)
+		assert_int_equal(sem_timedwait(&fake.released, &end), 0);
+	assert_int_equal(sem_trywait(&fake.released), -1);
 }
 
 /* A listener whose queue is full: the kernel drops who knocks, as a firewall does. */
@@ -591,7 +608,7 @@ TEST(all_addresses_are_tried)
 	assert_int_equal(w.server.accepted, 0);
 	w.now_ms += 1;
 	expect_connected(&w);
-	assert_int_equal(fake.released, 1);
+	fake_expect_released(1);
 	hole_close(&hole);
 	close(fd);
 	world_fini(&w);
@@ -639,6 +656,8 @@ TEST(lookup_that_hangs)
 	connector_free(w.c);
 	w.c = NULL;
 	(void)pthread_mutex_unlock(&fake.gate);
+	/* Each of the two threads that nobody waits for cleans up behind itself. */
+	fake_expect_released(2);
 	world_fini(&w);
 }
 
