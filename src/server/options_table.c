@@ -119,8 +119,8 @@ const struct option_row option_rows[] = {
 	.initial = 0,
 	NO_LIMIT,
 	.unit = "days",
-	.help = "Messages are removed when they are older; rooms can ask for less.\n"
-		"Clients keep what they have read.",
+	.help = "How long messages are kept; clients are told.\n"
+		"This version removes none yet.",
     },
     {
 	.name = "history_entries",
@@ -131,7 +131,8 @@ const struct option_row option_rows[] = {
 	.initial = 0,
 	NO_LIMIT,
 	.unit = "entries of a room",
-	.help = "The messages before the last so many entries of a room are removed.",
+	.help = "How many entries of a room are kept; clients are told.\n"
+		"This version removes none yet.",
     },
     {
 	.section = "Accounts and rooms",
@@ -309,7 +310,7 @@ const struct option_row option_rows[] = {
 	FIELD(login_fail_delay_max_ms),
 	RANGE(100, 600000),
 	.initial = LOGIN_FAIL_DELAY_MAX_MS,
-	.help = "The time doubles with each refusal of an address or account, up to this.",
+	.help = "The time grows with the refusals of an address or account, up to this.",
     },
 };
 

@@ -70,7 +70,9 @@ look_at_passwords(struct server *server)
 		audit_passwords_loaded(passwd_table_count(table));
 		break;
 	case PASSWD_BAD:
-		audit_passwords_bad(&why);
+		/* No file is a server without accounts, and main has said so. */
+		if (why.err != CHAT_ERR_NOT_FOUND)
+			audit_passwords_bad(&why);
 		break;
 	}
 	if (passwd_table_serial(table) == 0) {

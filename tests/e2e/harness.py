@@ -130,6 +130,16 @@ def run(argv, stdin="", status=0, timeout=None, **more):
     return out, err
 
 
+NOBODY = 65534
+
+
+def as_nobody():
+    """A preexec_fn for tests of root: an ordinary user, who owns nothing."""
+    os.setgroups([])
+    os.setgid(NOBODY)
+    os.setuid(NOBODY)
+
+
 _processes = []
 
 

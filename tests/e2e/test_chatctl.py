@@ -8,10 +8,9 @@ import signal
 import socket
 import sqlite3
 import sys
+import threading
 
 import harness as h
-
-NOBODY = 65534
 
 
 def values(text):
@@ -177,13 +176,71 @@ def test_server_ends_meanwhile():
         h.equal(len(asking.err), 1)
 
 
+# ---- what another server may say ----
+
+
+def told(answer, *args, status=0):
+    """What chatctl makes of this answer, from a server that is none; and what it had asked."""
+    state = h.temp_dir()
+    asked = []
+
+    def serve(listening):
+        with listening, listening.accept()[0] as one:
+            asked.append(one.recv(65536))
+            one.sendall(answer)
+
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.join(state, "control"))
+        listening.listen()
+        thread = threading.Thread(target=serve, args=(listening,))
+        thread.start()
+        out, err = h.run([h.CHATCTL, "-d", state, *args], status=status)
+        thread.join(h.PATIENCE)
+    return out, err, asked[0]
+
+
+def test_requests():
+    """Each command asks for one thing, in a line."""
+    for command in ("status", "sessions", "rooms", "reload", "drain"):
+        h.equal(told(b"ok 0\n", command)[2], command.encode() + b"\n")
+    h.equal(told(b"ok 0\n", "backup", "/a b=c")[2], b"backup /a b=c\n")
+
+
+def test_tables():
+    """Lists become tables: a column for each key, a dash where a line has none, other lines below."""
+    text = (b"room=0a entries=1 sessions=0\nroom=0b entries=22 sessions=1 epoch=333 kind=group\nnot_listed=7\n")
+    answer = b"ok %d\n" % len(text) + text
+    h.equal(told(answer, "rooms")[0],
+            "room  entries  sessions  epoch  kind\n"
+            "0a    1        0         -      -\n"
+            "0b    22       1         333    group\n"
+            "not_listed=7\n")
+    h.equal(told(answer, "--plain", "rooms")[0], text.decode())
+
+
+def test_status_of_a_newer_server():
+    """Keys that this chatctl does not know are shown as they are; numbers of time and size for people."""
+    text = b"uptime_s=93784\nwal_bytes=1536\ndatabase_bytes=3221225472\nwarp=9\nwaiting_for_restart=\nodd\n"
+    out = told(b"ok %d\n" % len(text) + text, "status")[0]
+    h.equal(out, "uptime                   1 d 2 h\n"
+                 "waiting for a restart    none\n"
+                 "database size            3.0 GiB\n"
+                 "database log             1.5 KiB\n"
+                 "warp                     9\n"
+                 "odd                      \n")
+
+
+def test_bad_answers():
+    """Anything but a whole answer is an error."""
+    for answer in (b"", b"ok", b"ok 0", b"okay 0\n", b"o", b"\n", b"error\n", b"error \n"):
+        out, err, _ = told(answer, "sessions", status=1)
+        h.equal((out, err), ("", "chatctl: the server ended, or is too busy, before it had answered; its log says more\n"))
+    for answer in (b"ok 5\nabcd", b"ok 5\nabcdef", b"ok 1\n", b"ok 99999999999999999999999\nx"):
+        h.equal(told(answer, "sessions", status=1)[:2], ("", "chatctl: the server ended before its answer did\n"))
+    h.equal(told(b"error why not\n", "drain", status=1)[:2], ("", "chatctl: why not\n"))
+
+
 # ---- who may ask ----
-
-
-def as_nobody():
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
 
 
 def test_other_user():
@@ -197,11 +254,11 @@ def test_other_user():
         os.chmod(os.path.dirname(server.state), 0o755)
         command = [program, "-d", server.state, "status"]
         mine = f"chatctl: {server.state} is another user's: run chatctl as the user who runs the server, or as root\n"
-        h.equal(h.run(command, status=1, preexec_fn=as_nobody)[1], mine)
+        h.equal(h.run(command, status=1, preexec_fn=h.as_nobody)[1], mine)
         os.chmod(server.state, 0o755)
-        h.equal(h.run(command, status=1, preexec_fn=as_nobody)[1], mine)
+        h.equal(h.run(command, status=1, preexec_fn=h.as_nobody)[1], mine)
         os.chmod(os.path.join(server.state, "control"), 0o666)
-        out, err = h.run(command, status=1, preexec_fn=as_nobody)
+        out, err = h.run(command, status=1, preexec_fn=h.as_nobody)
         h.equal(out, "")
         h.match(r"^chatctl: .*\n$", err)
         h.run(command)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import resource
 import select
+import shutil
 import signal
 import socket
 import sqlite3
@@ -18,10 +19,10 @@ import harness as h
 # ---- helpers ----
 
 
-def bad_start(args, said, watch, status=1):
+def bad_start(args, said, watch, program=h.SERVER, **more):
     """It ends with 1 and one line, and nothing below `watch` is another than before."""
     before = h.snapshot(watch)
-    out, err = h.run([h.SERVER, *args], status=status)
+    out, err = h.run([program, *args], status=1, **more)
     h.equal(out, "", "standard output")
     h.equal(err.count("\n"), 1, f"lines of {err!r}")
     h.match(r"^chat-server: " + said + r"\n$", err)
@@ -265,9 +266,6 @@ def test_bad_configurations():
         bad_start(["-d", state, "-c", conf, "0"], said, top)
     bad_start(["-d", state, "-c", conf + "x", "0"], rf"{conf}x: there is no such file; name the right one with -c, .*", top)
     bad_start(["-d", state, "-c", top, "0"], rf"{top}: is not a file; .*", top)
-    if os.geteuid() != 0:
-        os.chmod(conf, 0)
-        bad_start(["-d", state, "-c", conf, "0"], rf"{conf}: may not be read by this user; .*", top)
 
 
 def test_port_in_use():
@@ -365,11 +363,47 @@ def test_bad_state_directories():
     h.write(state, "")
     bad_start(["-d", state, "-l", "127.0.0.1", "0"], rf"{state}: is not a directory; .*", top)
     bad_start(["-d", state + "/x", "-l", "127.0.0.1", "0"], rf"{state}/x: .*", top)
+
+
+def ordinary_user(*folders):
+    """What bad_start() needs to run as somebody whom modes bind: a program and folders of theirs."""
     if os.geteuid() != 0:
-        os.unlink(state)
-        os.mkdir(state, 0o500)
-        bad_start(["-d", state, "-l", "127.0.0.1", "0"], rf"{state}: .*may not be written by this user .*", top)
-        bad_start(["-d", state + "/x", "-l", "127.0.0.1", "0"], rf"{state}/x: .*cannot be made: .*", top)
+        return {}
+    program = shutil.copy(h.SERVER, h.temp_dir())
+    os.chmod(os.path.dirname(program), 0o755)
+    for folder in folders:
+        os.chown(folder, h.NOBODY, h.NOBODY)
+    return {"program": program, "preexec_fn": h.as_nobody}
+
+
+def test_what_this_user_may_not():
+    """Files and folders that the server's user may not read or write are named."""
+    top = h.temp_dir()
+    user = ordinary_user(top)
+    state, conf = os.path.join(top, "state"), h.write(os.path.join(top, "c.conf"), "", 0)
+    listen = ["-l", "127.0.0.1", "0"]
+    bad_start(["-d", state, "-c", conf, *listen], rf"{conf}: may not be read by this user; .*", top, **user)
+    os.mkdir(state, 0o555)
+    bad_start(["-d", state, *listen], rf"{state}: the state directory may not be written by this user .*", top, **user)
+    bad_start(["-d", state + "/x", *listen], rf"{state}/x: the state directory cannot be made: .*", top, **user)
+    os.rmdir(state)
+    passwd = h.write(os.path.join(top, "passwd"), "", 0)
+    bad_start(["-d", state, "-p", passwd, *listen], rf"{passwd}: .*", top, **user)
+    os.unlink(passwd)
+    log = h.write(os.path.join(top, "log"), "", 0o400)
+    conf = h.write(os.path.join(top, "log.conf"), f"log_file = {log}\n")
+    os.chmod(conf, 0o644)
+    bad_start(["-d", state, "-c", conf, *listen], rf"{log}: the log may not be written: .*", top, **user)
+
+
+def test_port_of_root():
+    """A port below 1024 takes root."""
+    top = h.temp_dir()
+    user = ordinary_user(top)
+    if int(h.read("/proc/sys/net/ipv4/ip_unprivileged_port_start")) <= 1023:
+        raise h.Skip("here it does not")
+    bad_start(["-d", os.path.join(top, "state"), "-l", "127.0.0.1", "1023"],
+              r"cannot listen on 127\.0\.0\.1 port 1023: Permission denied; .*name a higher one", top, **user)
 
 
 def test_bad_log_file():

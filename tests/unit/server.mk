@@ -59,3 +59,15 @@ tests_unit_test_config_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_config_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_options_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_options_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
+
+# What chatctl shows and asks for.
+control_tests = \
+	tests/unit/test_control \
+	tests/unit/test_engine_status \
+	tests/unit/test_upkeep
+check_PROGRAMS += $(control_tests)
+TESTS += $(control_tests)
+threads_tests += tests/unit/test_upkeep
+tests_unit_test_control_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_engine_status_LDADD = $(libs_engine)
+tests_unit_test_upkeep_LDADD = $(libs_server) $(libs_unit)
