@@ -34,8 +34,11 @@ server_io_tests = \
 	tests/unit/test_outq \
 	tests/unit/test_read_run \
 	tests/unit/test_server \
+	tests/unit/test_server_delivery \
 	tests/unit/test_session_login \
-	tests/unit/test_staging
+	tests/unit/test_session_rooms \
+	tests/unit/test_staging \
+	tests/unit/test_sub
 check_PROGRAMS += $(server_io_tests)
 TESTS += $(server_io_tests)
 threads_tests += $(server_io_tests)
@@ -46,8 +49,11 @@ tests_unit_test_login_delay_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_outq_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_read_run_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_server_LDADD = $(libs_rig)
+tests_unit_test_server_delivery_LDADD = $(libs_rig)
 tests_unit_test_session_login_LDADD = $(libs_rig)
+tests_unit_test_session_rooms_LDADD = $(libs_rig)
 tests_unit_test_staging_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_sub_LDADD = $(libs_rig)
 
 # Options and configuration.
 config_tests = \

@@ -196,6 +196,9 @@ rig_connect_raw(struct rig *rig, uint8_t last)
 	int fds[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	if (rig->sndbuf > 0)
+		assert_int_equal(
+		    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &rig->sndbuf, sizeof rig->sndbuf), 0);
 	rig->accepted++;
 	server_accept(rig->server, fds[0], &addr);
 	return fds[1];

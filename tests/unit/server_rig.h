@@ -28,7 +28,7 @@ struct rig {
 	struct world w; /* only what people and drafts need of it: seed, random, now, dir, store */
 	struct server_limits *limits; /* change before rig_start() */
 	uint16_t loops;               /* likewise; 1 after rig_init() */
-	uint32_t kdf_queue_max;
+	int sndbuf;                   /* SO_SNDBUF of the server's sockets; 0: as the system has it */
 	struct server *server;
 	struct tls_identity *identity;
 	struct mailbox main_box;
