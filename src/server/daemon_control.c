@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "base/state_dir.h"
+#include "proto/limits.h"
 #include "tls/tls_identity.h"
 
 /* ---- status, sessions, rooms: asked of the engine ---- */
@@ -57,9 +57,10 @@ append_summary(const struct daemon *daemon, struct buf *text)
 	digest_hex(tls_identity_fingerprint(daemon->start.identity), fingerprint);
 	err = buf_printf(text,
 	    "version=" PACKAGE_VERSION
-	    "\npid=%d\nlistening=%s\nfingerprint=%s\nstate_dir=%s\nconfiguration=%s\n"
-	    "password_file=%s\nwaiting_for_restart=%s\ndatabase_check=%s\nloops=%u\nconnections_max=%" PRIu32 "\n",
-	    (int)getpid(), daemon->addresses, fingerprint, config->state_dir,
+	    "\nprotocol=%d\npid=%d\nlistening=%s\nfingerprint=%s\nstate_dir=%s\nconfiguration=%s\n"
+	    "password_file=%s\nwaiting_for_restart=%s\ndatabase_check=%s\nloops=%u\nconnections_max=%" PRIu32
+	    "\n",
+	    PROTOCOL_VERSION, (int)getpid(), daemon->addresses, fingerprint, config->state_dir,
 	    daemon->args->file != NULL ? daemon->args->file : "", config->password_file, config->waiting,
 	    daemon->check, (unsigned)config->loop_count, daemon->connections_max);
 	return err == CHAT_OK ? server_append_queues(daemon->server, text) : err;

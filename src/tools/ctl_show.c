@@ -18,6 +18,7 @@ static const struct label {
 	enum format format;
 } labels[] = {
     {"version", "version", PLAIN},
+    {"protocol", "protocol version", PLAIN},
     {"pid", "process", PLAIN},
     {"uptime_s", "uptime", SECONDS},
     {"listening", "listening on", PLAIN},
@@ -45,6 +46,7 @@ static const struct label {
     {"engine_queue", "engine queue", PLAIN},
     {"reader_queue", "reader queue", PLAIN},
     {"kdf_queue", "password queue", PLAIN},
+    {"password_hashes", "password hashes", PLAIN},
     {"password_hashes", "password hashes", PLAIN},
     {"loops", "loops", PLAIN},
 };
