@@ -47,7 +47,6 @@ static const struct label {
     {"reader_queue", "reader queue", PLAIN},
     {"kdf_queue", "password queue", PLAIN},
     {"password_hashes", "password hashes", PLAIN},
-    {"password_hashes", "password hashes", PLAIN},
     {"loops", "loops", PLAIN},
 };
 
