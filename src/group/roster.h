@@ -255,6 +255,9 @@ enum chat_err roster_set_head(struct roster *roster, const struct log_head *head
 /* After roster_set_head(): the device's last counter, as it was stored.  CHAT_ERR_NOMEM. */
 enum chat_err roster_set_counter(struct roster *roster, const struct digest *sender,
     const struct device_id *device, uint64_t last) MUST_USE;
+/* After roster_set_head(): the counters are at least what was set, for of some messages only stubs were seen. A
+ * device's first message from here on proves no gap. */
+void roster_set_blind(struct roster *roster);
 
 /*
  * --- asking ---

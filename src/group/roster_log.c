@@ -163,6 +163,13 @@ roster_set_counter(
 	return CHAT_OK;
 }
 
+void
+roster_set_blind(struct roster *roster)
+{
+	assert(!roster->batch && !roster->headless);
+	roster->blind_seq = roster->s.head.seq + 1; /* behind what roster_set_counter() takes for known */
+}
+
 /* The device's message is the entry at place seq: its counter is used. */
 static enum chat_err
 use_counter(struct roster *r, struct counter *counter, const struct message_header *header, uint64_t seq)

@@ -206,6 +206,13 @@ TEST(loaded_counters_and_gaps)
 	assert_ok(roster_set_counter(room, person_id(&alice), &header.device, 9)); /* the store knew better */
 	header.counter = 9;
 	assert_int_equal(take(&header, true).err, CHAT_ERR_ALREADY);
+
+	/* Known to be at least so much only: the next says where it is, and from there on gaps show. */
+	roster_set_blind(room);
+	header.counter = 15;
+	assert_int_equal(take(&header, true).gap, 0);
+	header.counter = 18;
+	assert_int_equal(take(&header, true).gap, 2);
 }
 
 TEST(loading_refuses)
