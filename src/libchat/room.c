@@ -182,6 +182,7 @@ load_room(struct chat_session *s, const struct stored_room *stored)
 		err = load.err;
 	if (err != CHAT_OK)
 		return err;
+	roster_set_blind(room->roster); /* there may have been stubs */
 	room->emitted_seq = stored->head.seq;
 	if (stored->shown_seq < stored->head.seq && !room->gone)
 		show_job_add(room, stored->shown_seq + 1, stored->head.seq, 0, false, CHAT_FLAG_REPLAY, NULL);

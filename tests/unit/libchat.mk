@@ -10,11 +10,14 @@ libs_pair = tests/unit/libenginepair.la src/libchat/libchat-core.la tests/unit/l
 EXTRA_DIST += tests/fixtures/rsa-carol.der tests/fixtures/rsa-dave.der
 
 session_tests = \
-	tests/unit/test_session
+	tests/unit/test_session \
+	tests/unit/test_session_schedule
 check_PROGRAMS += $(session_tests)
 TESTS += $(session_tests)
 tests_unit_test_session_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
 tests_unit_test_session_LDADD = $(libs_pair)
+tests_unit_test_session_schedule_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_session_schedule_LDADD = $(libs_pair)
 
 # The client around the sans-I/O core.
 libchat_client_tests = \

@@ -667,6 +667,18 @@ storage_memory_copy(const struct storage *st)
 	return &to->base;
 }
 
+struct storage *
+storage_memory_import(struct storage *st, uint64_t seed)
+{
+	struct storage *to = storage_memory_new(seed ^ UINT64_C(0x9e3779b97f4a7c15));
+	struct stored_identity identity;
+
+	assert_ok(st->ops->get_identity(st, &identity));
+	identity.bag_version = 0;
+	assert_ok(to->ops->put_identity(to, &identity));
+	return to;
+}
+
 void
 storage_memory_free(struct storage *st)
 {

@@ -15,6 +15,8 @@
 struct storage *storage_memory_new(uint64_t seed);
 /* Everything that was committed, device id included. */
 struct storage *storage_memory_copy(const struct storage *st);
+/* A new one with the identity alone, as an import makes it: another machine. */
+struct storage *storage_memory_import(struct storage *st, uint64_t seed);
 void storage_memory_free(struct storage *st);
 
 /* The process was killed: an open transaction never was. */
