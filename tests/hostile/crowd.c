@@ -357,10 +357,14 @@ room_caught_up(struct known_room *known, struct peer *peer)
 void
 room_make(struct known_room *known, struct peer *owner, struct peer *const *others, size_t other_count)
 {
+	struct event create;
+
 	memset(known, 0, sizeof(*known));
 	known->roster = roster_new(&owner->person->identity.realm, true);
 	assert_non_null(known->roster);
-	assert_ok(room_do(known, owner, EVENT_CREATE, NULL));
+	create = kit_create(owner->person, NULL);
+	random_bytes(create.create.nonce, sizeof(create.create.nonce));
+	assert_ok(room_post(known, owner, &create));
 	for (size_t i = 0; i < other_count; i++) {
 		assert_ok(room_do(known, owner, EVENT_INVITE, others[i]->person));
 		assert_ok(room_do(known, others[i], EVENT_JOIN, NULL));

@@ -14,7 +14,8 @@ $(tests_hostile_libhostile_la_OBJECTS): | $(BUILT_SOURCES)
 hostile_tests = \
 	tests/hostile/hostile_fields \
 	tests/hostile/hostile_frames \
-	tests/hostile/hostile_logins
+	tests/hostile/hostile_logins \
+	tests/hostile/hostile_rooms
 check_PROGRAMS += $(hostile_tests)
 TESTS += $(hostile_tests)
 threads_tests += $(hostile_tests)
@@ -28,4 +29,7 @@ $(tests_hostile_hostile_frames_OBJECTS): | $(BUILT_SOURCES)
 tests_hostile_hostile_logins_CPPFLAGS = $(hostile_cppflags)
 tests_hostile_hostile_logins_LDADD = $(hostile_ldadd)
 $(tests_hostile_hostile_logins_OBJECTS): | $(BUILT_SOURCES)
+tests_hostile_hostile_rooms_CPPFLAGS = $(hostile_cppflags)
+tests_hostile_hostile_rooms_LDADD = $(hostile_ldadd)
+$(tests_hostile_hostile_rooms_OBJECTS): | $(BUILT_SOURCES)
 endif
