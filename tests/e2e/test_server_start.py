@@ -139,14 +139,19 @@ def test_several_addresses():
 
 
 def test_default_state_directory():
-    """Without -d a user's state is below XDG_STATE_HOME."""
-    if os.geteuid() == 0:
-        raise h.Skip("the state directory of root is the system's")
+    """Without -d a user's state is below XDG_STATE_HOME, or else in the home directory."""
     top = h.temp_dir()
-    env = dict(os.environ, XDG_STATE_HOME=top)
-    with h.Process([h.SERVER, "-l", "127.0.0.1", "0"], env=env) as server:
-        server.wait_line("^listening on")
-        h.check(os.path.exists(os.path.join(top, "secure-chat", "chat.db")), "the database is there")
+    user = ordinary_user(top)
+    program = user.pop("program", h.SERVER)
+    env = {key: value for key, value in os.environ.items() if key != "NOTIFY_SOCKET"}
+    for env["XDG_STATE_HOME"], env["HOME"], where in (
+        (os.path.join(top, "xdg"), "/nonexistent", "xdg/secure-chat"),
+        ("", os.path.join(top, "home"), "home/.local/state/secure-chat"),
+    ):
+        with h.Process([program, "-l", "127.0.0.1", "0"], env=env, **user) as server:
+            server.wait_line("^listening on")
+            h.check(os.path.exists(os.path.join(top, where, "chat.db")), "the database is there")
+            h.equal(server.terminate(), 0)
 
 
 def test_after_a_crash():
