@@ -17,11 +17,11 @@
 #define HISTORY_MAX     1000
 
 /*
- * What follows chat_...(): err is what it returned.  A request that was taken holds the lines behind it until
- * it ends; its name says what it was where it fails.
+ * What follows chat_...(): err is what it returned, and token where it put it.  A request that was taken
+ * holds the lines behind it until it ends; its name says what it was where it fails.
  */
 static void
-follow(struct plain *p, const char *name, enum chat_err err, uint64_t token, request_end *end)
+follow(struct plain *p, const char *name, enum chat_err err, const uint64_t *token, request_end *end)
 {
 	struct request *request;
 
@@ -29,7 +29,7 @@ follow(struct plain *p, const char *name, enum chat_err err, uint64_t token, req
 		plain_refused(p, name, err, NULL, NULL);
 		return;
 	}
-	request = requests_add(&p->requests, token, name, NULL, NULL, 0);
+	request = requests_add(&p->requests, *token, name, NULL, NULL, 0);
 	if (!request) {
 		plain_refused(p, name, CHAT_ERR_NOMEM, NULL, NULL);
 		return;
@@ -95,7 +95,7 @@ action_create(struct plain *p, char *const *args, size_t count __attribute__((un
 		    p, "1 to 64 characters, no control characters", "that cannot be the name of a room");
 		return;
 	}
-	follow(p, "/create", chat_create(p->app->client, args[0], &token), token, go_there);
+	follow(p, "/create", chat_create(p->app->client, args[0], &token), &token, go_there);
 }
 
 void
@@ -118,7 +118,7 @@ action_invite(struct plain *p, char *const *args, size_t count)
 		return;
 	}
 	follow(p, "/invite", chat_invite(p->app->client, &room, (const char *const *)args, count, &token),
-	    token, NULL);
+	    &token, NULL);
 }
 
 /* The room is known from the request: its DONE names none. */
@@ -167,7 +167,7 @@ action_decline(struct plain *p, char *const *args, size_t count)
 	uint64_t token = 0;
 
 	if (find_room(p, args, count, ROOMS_INVITED, &room, label))
-		follow(p, "/decline", chat_decline(p->app->client, &room, &token), token, NULL);
+		follow(p, "/decline", chat_decline(p->app->client, &room, &token), &token, NULL);
 }
 
 void
@@ -178,7 +178,7 @@ action_leave(struct plain *p, char *const *args, size_t count)
 	uint64_t token = 0;
 
 	if (count > 0 ? rooms_find(p, args[0], ROOMS_JOINED, &room, label) : rooms_here(p, &room))
-		follow(p, "/leave", chat_leave(p->app->client, &room, &token), token, NULL);
+		follow(p, "/leave", chat_leave(p->app->client, &room, &token), &token, NULL);
 }
 
 void
@@ -195,7 +195,7 @@ action_topic(struct plain *p, char *const *args, size_t count)
 		return;
 	}
 	topic = strcmp(args[0], "-") == 0 ? "" : args[0];
-	follow(p, "/topic", chat_set_topic(p->app->client, &room, topic, &token), token, NULL);
+	follow(p, "/topic", chat_set_topic(p->app->client, &room, topic, &token), &token, NULL);
 }
 
 void
@@ -211,7 +211,7 @@ action_name(struct plain *p, char *const *args, size_t count __attribute__((unus
 		    p, "1 to 64 characters, no control characters", "that cannot be the name of a room");
 		return;
 	}
-	follow(p, "/name", chat_set_name(p->app->client, &room, args[0], &token), token, NULL);
+	follow(p, "/name", chat_set_name(p->app->client, &room, args[0], &token), &token, NULL);
 }
 
 /* ---- people ---- */
@@ -319,7 +319,7 @@ action_history(struct plain *p, char *const *args, size_t count)
 		}
 	}
 	if (rooms_here(p, &room))
-		follow(p, "/history", chat_history(p->app->client, &room, n, &token), token, history_ends);
+		follow(p, "/history", chat_history(p->app->client, &room, n, &token), &token, history_ends);
 }
 
 void

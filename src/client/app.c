@@ -92,7 +92,7 @@ disconnected(struct app *app, const struct chat_event *event)
 	const char *text = chat_event_text(event);
 
 	app->connected = false;
-	app->asked = false;
+	app->asked = 0;
 	if (app->was_connected || app->opt->wait)
 		return;
 	if (err == CHAT_ERR_CONNECT || err == CHAT_ERR_IO || err == CHAT_ERR_TLS || err == CHAT_ERR_TIMEOUT ||
@@ -108,11 +108,11 @@ look_at(struct app *app, const struct chat_event *event)
 	switch (chat_event_type(event)) {
 	case CHAT_EVENT_SERVER_UNKNOWN:
 	case CHAT_EVENT_PASSWORD_NEEDED:
-		app->asked = true;
+		app->asked = chat_event_type(event);
 		break;
 	case CHAT_EVENT_CONNECTED:
 		app->connected = app->was_connected = true;
-		app->asked = false;
+		app->asked = 0;
 		break;
 	case CHAT_EVENT_SYNCED:
 		app->synced = true;
@@ -149,7 +149,7 @@ app_password(struct app *app, const struct chat_event *event)
 		    CHAT_OK)
 			app->password_used = true;
 		buf_fini_secret(&app->password);
-		app->asked = false;
+		app->asked = 0;
 	}
 	text_fini(&why);
 	return true;
@@ -218,12 +218,12 @@ poll_timeout(uint64_t deadline_ms, uint64_t now_ms)
 	return deadline_ms - now_ms < 60000 ? (int)(deadline_ms - now_ms) : 60000;
 }
 
+/* Waits for whatever comes first, and takes it. */
 static void
-turn(struct app *app, const struct app_mode *mode, void *ctx)
+wait_and_take(struct app *app, const struct app_mode *mode, void *ctx, uint64_t deadline_ms)
 {
 	bool stuck = out_pending(&app->out); /* then nothing is read that would make more output */
 	bool input = !stuck && !app->closing && mode->wants_input(ctx);
-	uint64_t now_ms = clock_mono_ms(), deadline_ms = mode->tick(ctx, now_ms);
 	struct pollfd fds[] = {
 	    {.fd = app->signal_fd, .events = POLLIN},
 	    {.fd = stuck ? app->out.fd : -1, .events = POLLOUT},
@@ -233,9 +233,7 @@ turn(struct app *app, const struct app_mode *mode, void *ctx)
 
 	if (app->closing && app->close_deadline_ms < deadline_ms)
 		deadline_ms = app->close_deadline_ms;
-	if (out_pending(&app->out) && !stuck) /* tick() had something to say */
-		deadline_ms = now_ms;
-	if (poll(fds, ARRAY_LEN(fds), poll_timeout(deadline_ms, now_ms)) < 0 && errno != EINTR) {
+	if (poll(fds, ARRAY_LEN(fds), poll_timeout(deadline_ms, clock_mono_ms())) < 0 && errno != EINTR) {
 		app_fail(app, EXIT_FAILED, strerrordesc_np(errno), NULL);
 		return;
 	}
@@ -247,6 +245,13 @@ turn(struct app *app, const struct app_mode *mode, void *ctx)
 		mode->input(ctx);
 }
 
+static bool
+finished(const struct app *app, const struct app_mode *mode, void *ctx)
+{
+	return app->ended ||
+	       (app->closing && (mode->open_count(ctx) == 0 || clock_mono_ms() >= app->close_deadline_ms));
+}
+
 void
 app_run(struct app *app, const struct app_mode *mode, void *ctx)
 {
@@ -254,11 +259,13 @@ app_run(struct app *app, const struct app_mode *mode, void *ctx)
 
 	if (err != CHAT_OK)
 		app_fail(app, EXIT_FAILED, chat_strerror(err), NULL);
-	while (!app->ended) {
-		turn(app, mode, ctx);
+	for (;;) {
+		uint64_t deadline_ms = mode->tick(ctx, clock_mono_ms());
+
 		flush(app, mode, ctx);
-		if (app->closing && (mode->open_count(ctx) == 0 || clock_mono_ms() >= app->close_deadline_ms))
-			app->ended = true;
+		if (finished(app, mode, ctx))
+			break;
+		wait_and_take(app, mode, ctx, deadline_ms);
 	}
 	if (app->exit_code == 0 && mode->open_count(ctx) > 0)
 		app_fail(app, EXIT_LOST, "not everything that was said was acknowledged", NULL);

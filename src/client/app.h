@@ -52,7 +52,7 @@ struct app {
 	bool connected;             /* now */
 	bool was_connected;         /* ever */
 	bool synced;                /* once since the start */
-	bool asked;                 /* a question of the library is open */
+	enum chat_event_type asked; /* SERVER_UNKNOWN, PASSWORD_NEEDED: a question of the library is open; 0: none */
 	bool closing;               /* ends as soon as nothing is open */
 	bool ended;                 /* the loop stops */
 	uint64_t close_deadline_ms; /* mono_ms */

@@ -143,6 +143,16 @@ wait_for(struct json *j, const struct json_result *result, json_t *id)
 
 /* ---- events ---- */
 
+/* The input has ended: a question of the library will stay open. */
+static void
+nobody_answers(struct json *j)
+{
+	if (j->app->asked == CHAT_EVENT_PASSWORD_NEEDED)
+		app_fail(j->app, EXIT_LOGIN, "the server wants the password, and nobody is there to give it", NULL);
+	else if (j->app->asked == CHAT_EVENT_SERVER_UNKNOWN)
+		app_fail(j->app, EXIT_CONNECT, "nobody is there to say whether the server is the right one", NULL);
+}
+
 static void
 on_event(void *ctx, const struct chat_event *event)
 {
@@ -157,12 +167,10 @@ on_event(void *ctx, const struct chat_event *event)
 	print(j, object);
 	if (w && ends)
 		forget(j, w);
-	if (type == CHAT_EVENT_PASSWORD_NEEDED && !app_password(j->app, event) && j->end)
-		app_fail(j->app, EXIT_LOGIN, "the server wants the password, and nobody is there to give it",
-		    NULL);
-	if (type == CHAT_EVENT_SERVER_UNKNOWN && j->end)
-		app_fail(
-		    j->app, EXIT_CONNECT, "nobody is there to say whether the server is the right one", NULL);
+	if (type == CHAT_EVENT_PASSWORD_NEEDED)
+		(void)!app_password(j->app, event);
+	if (j->end)
+		nobody_answers(j);
 }
 
 /* ---- input ---- */
@@ -246,12 +254,9 @@ on_input(void *ctx)
 	if (!j->input.end || j->end)
 		return;
 	j->end = true;
-	if (j->app->asked) {
-		app_fail(j->app, j->app->was_connected ? EXIT_LOGIN : EXIT_CONNECT,
-		    "the input ended while a question was open", NULL);
-	} else if (!j->app->opt->stay) {
+	nobody_answers(j);
+	if (!j->app->opt->stay)
 		app_close(j->app, APP_DRAIN_MS);
-	}
 }
 
 /* ---- what the loop asks ---- */

@@ -164,7 +164,7 @@ run_trust(struct call *c)
 	if (err == CHAT_ERR_INVALID)
 		text_str(c->why, "nothing was asked");
 	else if (err == CHAT_OK)
-		c->app->asked = false;
+		c->app->asked = 0;
 	return err;
 }
 
@@ -176,7 +176,7 @@ run_password(struct call *c)
 	if (err == CHAT_ERR_INVALID)
 		text_str(c->why, "nothing was asked, or that cannot be a password");
 	else if (err == CHAT_OK)
-		c->app->asked = false;
+		c->app->asked = 0;
 	return err;
 }
 

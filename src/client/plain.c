@@ -58,9 +58,12 @@ plain_refused(struct plain *p, const char *name, enum chat_err err, const char *
 {
 	struct text why = {0};
 
-	text_body(&why, text && *text ? text : chat_strerror(err));
-	if (err == CHAT_ERR_LIMIT && !text)
-		mend = "too much is under way; wait a moment and type it again";
+	if (err == CHAT_ERR_LIMIT && !text) {
+		text_str(&why, "too much is under way");
+		mend = "wait a moment and type it again";
+	} else {
+		text_body(&why, text && *text ? text : chat_strerror(err));
+	}
 	plain_error(p, mend, "%s: %s", name, text_cstr(&why));
 	text_fini(&why);
 }

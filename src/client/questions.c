@@ -108,7 +108,7 @@ answer_trust(struct plain *p)
 		return;
 	}
 	close_question(p);
-	p->app->asked = false;
+	p->app->asked = 0;
 	/* Refused: the question is out of date, and a new one will come. */
 	if (chat_trust_server(p->app->client, yes) != CHAT_OK)
 		return;
@@ -159,7 +159,7 @@ answer_login(struct plain *p)
 		return;
 	}
 	err = chat_give_password(p->app->client, (const char *)answer->data, answer->len);
-	p->app->asked = false;
+	p->app->asked = 0;
 	close_question(p);
 	print_line(p, "");
 	if (err != CHAT_OK && err != CHAT_ERR_INVALID)

@@ -513,24 +513,42 @@ chat_event_type(const struct chat_event *event)
 const char *
 chat_event_type_name(const struct chat_event *event)
 {
-	switch ((int)event->e.type) {
-	case CHAT_EVENT_DONE:
-		return "done";
-	case CHAT_EVENT_QUEUED:
-		return "queued";
-	case CHAT_EVENT_MESSAGE:
-		return "message";
-	case CHAT_EVENT_CONNECTED:
-		return "connected";
-	case CHAT_EVENT_PASSWORD_NEEDED:
-		return "password_needed";
-	case CHAT_EVENT_SERVER_UNKNOWN:
-		return "server_unknown";
-	case CHAT_EVENT_FAILED:
-		return "failed";
-	default:
-		return "other";
+	switch (event->e.type) {
+#define NAME(type, name)                                                                                     \
+	case CHAT_EVENT_##type:                                                                              \
+		return name
+		NAME(CONNECTING, "connecting");
+		NAME(SERVER_UNKNOWN, "server_unknown");
+		NAME(PASSWORD_NEEDED, "password_needed");
+		NAME(CONNECTED, "connected");
+		NAME(SYNCED, "synced");
+		NAME(DISCONNECTED, "disconnected");
+		NAME(FAILED, "failed");
+		NAME(PROGRESS, "progress");
+		NAME(DONE, "done");
+		NAME(QUEUED, "queued");
+		NAME(MESSAGE, "message");
+		NAME(CREATED, "created");
+		NAME(INVITED, "invited");
+		NAME(JOINED, "joined");
+		NAME(DECLINED, "declined");
+		NAME(LEFT, "left");
+		NAME(KICKED, "kicked");
+		NAME(ROLE, "role");
+		NAME(SETTINGS, "settings");
+		NAME(CARD, "card");
+		NAME(REKEYED, "rekeyed");
+		NAME(TOPIC, "topic");
+		NAME(NAME, "name");
+		NAME(ROOM_ADDED, "room_added");
+		NAME(ROOM_GONE, "room_gone");
+		NAME(UNREADABLE, "unreadable");
+		NAME(WARNING, "warning");
+		NAME(READ_ONLY, "read_only");
+		NAME(CURSOR, "cursor");
+#undef NAME
 	}
+	return "unknown";
 }
 
 uint64_t
