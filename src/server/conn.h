@@ -51,6 +51,7 @@ enum conn_state {
 enum login_kind { LOGIN_NONE, LOGIN_PASSWORD, LOGIN_KEY, LOGIN_CHANGE };
 struct login_attempt {
 	enum login_kind kind;
+	bool counted; /* among those of its address */
 	uint64_t request_id;
 	uint64_t received_ms;
 	uint64_t refuse_ms; /* it failed, and this is when that is said; else NEVER_MS */

@@ -76,33 +76,13 @@ delay_limits(const struct conn *c)
 	};
 }
 
-/* False: it was answered `busy`. */
-static bool
-attempt_begin(struct conn *c, enum login_kind kind, uint64_t id)
-{
-	struct login_delay_limits limits = delay_limits(c);
-
-	/* A connection has one at a time; only a change of password leaves room to ask for another. */
-	if (c->login.kind != LOGIN_NONE) {
-		session_send_busy(c, id, BUSY_RETRY_MS);
-		return false;
-	}
-	if (login_delay_begin(c->lt->shared->login_delay, &c->peer, &limits) != CHAT_OK) {
-		audit_limit(&c->peer, account_bytes(&c->account), "logins_per_address");
-		session_send_busy(c, id, BUSY_RETRY_MS);
-		return false;
-	}
-	c->login = (struct login_attempt){
-	    .kind = kind, .request_id = id, .received_ms = now_ms(c), .refuse_ms = NEVER_MS};
-	return true;
-}
-
 void
 session_login_end(struct conn *c)
 {
 	if (c->login.kind == LOGIN_NONE)
 		return;
-	login_delay_end(c->lt->shared->login_delay, &c->peer);
+	if (c->login.counted)
+		login_delay_end(c->lt->shared->login_delay, &c->peer);
 	c->login = (struct login_attempt){.kind = LOGIN_NONE, .refuse_ms = NEVER_MS};
 	conn_touch(c);
 }
@@ -117,6 +97,40 @@ attempt_busy(struct conn *c)
 	session_send_busy(c, id, BUSY_RETRY_MS);
 }
 
+/* Among those that are under way from its address.  False: there are too many. */
+static bool
+attempt_count(struct conn *c)
+{
+	struct login_delay_limits limits = delay_limits(c);
+
+	if (!c->login.counted)
+		c->login.counted =
+		    login_delay_begin(c->lt->shared->login_delay, &c->peer, &limits) == CHAT_OK;
+	if (!c->login.counted)
+		audit_limit(&c->peer, account_bytes(&c->account), "logins_per_address");
+	return c->login.counted;
+}
+
+/*
+ * False: it was answered `busy`.  Passwords count from the beginning, keys only while a failure waits for its
+ * answer: a thousand clients behind one address may come back at once.
+ */
+static bool
+attempt_begin(struct conn *c, enum login_kind kind, uint64_t id)
+{
+	/* A connection has one at a time; only a change of password leaves room to ask for another. */
+	if (c->login.kind != LOGIN_NONE) {
+		session_send_busy(c, id, BUSY_RETRY_MS);
+		return false;
+	}
+	c->login = (struct login_attempt){
+	    .kind = kind, .request_id = id, .received_ms = now_ms(c), .refuse_ms = NEVER_MS};
+	if (kind == LOGIN_KEY || attempt_count(c))
+		return true;
+	attempt_busy(c);
+	return false;
+}
+
 /* The answer comes when its time has come. */
 static void
 attempt_failed(struct conn *c, struct bytes account, const char *why)
@@ -129,6 +143,10 @@ attempt_failed(struct conn *c, struct bytes account, const char *why)
 
 	assert(c->login.kind != LOGIN_NONE);
 	audit_login_refused(&c->peer, account, kinds[c->login.kind], why, delay_ms);
+	if (!attempt_count(c)) {
+		attempt_busy(c);
+		return;
+	}
 	c->login.refuse_ms = c->login.received_ms + delay_ms;
 	/* A name that was only claimed is nobody's. */
 	if (c->phase == PHASE_HELLO)

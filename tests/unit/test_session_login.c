@@ -431,6 +431,29 @@ TEST(many_from_one_address)
 		peer_close(&peers[i]);
 }
 
+/* Keys are not counted while they are judged, but those that failed are while they wait. */
+TEST(keys_that_fail_count_too)
+{
+	struct peer peers[LOGINS_PER_ADDRESS + 1] = {{0}}, more = {0};
+	uint64_t ids[LOGINS_PER_ADDRESS + 1];
+
+	rig.limits->login_fail_delay_ms = rig.limits->login_fail_delay_max_ms = 3000;
+	rig_start(&rig);
+	rig_publish(&rig, &alice);
+	for (unsigned i = 0; i <= LOGINS_PER_ADDRESS; i++) {
+		hello(&peers[i], 1);
+		ids[i] = peer_key(&peers[i], &alice, 's');
+	}
+	peer_refused(&peers[LOGINS_PER_ADDRESS], ids[LOGINS_PER_ADDRESS], CHAT_ERR_BUSY);
+	peer_login(&rig, &more, &alice, 1);
+	peer_close(&more);
+	hello(&more, 1);
+	peer_refused(&more, peer_password(&more, "alice", RIG_PASSWORD), CHAT_ERR_BUSY);
+	peer_close(&more);
+	for (unsigned i = 0; i <= LOGINS_PER_ADDRESS; i++)
+		peer_close(&peers[i]);
+}
+
 TEST(as_many_sessions_as_allowed)
 {
 	struct peer peers[3] = {{0}};
@@ -473,6 +496,7 @@ main(void)
 	    TEST_CASE(one_change_at_a_time),
 	    TEST_CASE(password_required),
 	    TEST_CASE(many_from_one_address),
+	    TEST_CASE(keys_that_fail_count_too),
 	    TEST_CASE(as_many_sessions_as_allowed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
