@@ -58,7 +58,9 @@ const char *const sq_sql[SQ_STMT_COUNT] = {
 		       "ON CONFLICT DO UPDATE SET last = excluded.last",
     [SQ_PUT_STAY] =
 	"INSERT INTO stays (member_id, room_no, stay, since_seq, read_seq) VALUES (?1, ?2, ?3, ?4, 0) "
-	"ON CONFLICT DO UPDATE SET stay = excluded.stay, since_seq = excluded.since_seq",
+	"ON CONFLICT DO UPDATE SET stay = excluded.stay, since_seq = excluded.since_seq, "
+	"read_seq = CASE WHEN since_seq = excluded.since_seq THEN read_seq ELSE 0 END",
+    [SQ_END_STAY] = "DELETE FROM stays WHERE member_id = ?1 AND room_no = ?2",
     [SQ_ADD_WRAP] =
 	"INSERT INTO wraps (epoch_no, member_id, wrap) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING",
     [SQ_PUT_REWRAP] =

@@ -79,16 +79,18 @@ put_counters(struct sq_conn *conn, uint64_t room_no, const struct store_append *
 static enum chat_err
 put_stays(struct sq_conn *conn, uint64_t room_no, const struct store_append *append)
 {
-	sqlite3_stmt *st = conn->stmts[SQ_PUT_STAY];
-
 	for (uint32_t i = 0; i < append->stay_count; i++) {
 		const struct store_stay_change *change = &append->stays[i];
+		bool ended = change->stay == STORE_OUT;
+		sqlite3_stmt *st = conn->stmts[ended ? SQ_END_STAY : SQ_PUT_STAY];
 		enum chat_err err;
 
 		sq_bind_digest(st, 1, &change->member_id);
 		sq_bind_u64(st, 2, room_no);
-		sq_bind_u64(st, 3, change->stay);
-		sq_bind_u64(st, 4, change->since_seq);
+		if (!ended) {
+			sq_bind_u64(st, 3, change->stay);
+			sq_bind_u64(st, 4, change->since_seq);
+		}
 		err = sq_run(conn, st);
 		if (err)
 			return err;

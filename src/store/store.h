@@ -99,11 +99,14 @@ struct store_wrap {
 	const uint8_t *wrap; /* WRAP_BYTES */
 };
 
-/* What became of a member's stay. */
+/*
+ * What became of a member's stay.  One that has ended is forgotten, for others could make them more and more;
+ * a member who comes back begins another, with its cursor at 0.
+ */
 struct store_stay_change {
 	struct digest member_id;
-	enum store_stay stay;
-	uint64_t since_seq; /* the create or invite that began it */
+	enum store_stay stay; /* STORE_OUT: it has ended */
+	uint64_t since_seq;   /* the create or invite that began it */
 };
 
 /*
@@ -191,7 +194,7 @@ struct store_put_rewrap {
 	const uint8_t *wire; /* REWRAP_BYTES */
 };
 
-/* A member's read cursor; it may go back.  conflict: the member never had a stay in the room. */
+/* A member's read cursor; it may go back.  conflict: the member has no stay in the room. */
 struct store_set_cursor {
 	struct digest room_id;
 	struct digest member_id;
@@ -363,7 +366,7 @@ struct store_member_room {
 	struct log_head head;
 };
 
-/* Every room in which the member has or had a stay, by room_id. */
+/* Every room in which the member has a stay, by room_id. */
 typedef bool (*store_member_room_fn)(void *ctx, const struct store_member_room *room);
 enum chat_err store_member_rooms_each(
     struct store *store, const struct digest *member_id, store_member_room_fn fn, void *ctx) MUST_USE;

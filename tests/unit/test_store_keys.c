@@ -121,6 +121,8 @@ TEST(stays_and_cursors)
 	const struct store_stay_change both[] = {{alice, STORE_JOINED, 1}, {bob, STORE_INVITED, 2}};
 	const struct store_stay_change bob_joins[] = {{bob, STORE_JOINED, 2}};
 	const struct store_stay_change bob_is_back[] = {{bob, STORE_OUT, 2}, {bob, STORE_INVITED, 5}};
+	const struct store_stay_change bob_comes_again[] = {{bob, STORE_INVITED, 7}};
+	const struct store_stay_change bob_goes[] = {{bob, STORE_OUT, 7}};
 	struct member_rooms m;
 	struct log_head head;
 	uint64_t seed = 2;
@@ -161,7 +163,7 @@ TEST(stays_and_cursors)
 	m = rooms_of(kit, &alice);
 	assert_int_equal(find_room(&m, &rooms[3]).read_seq, 0);
 
-	/* a new stay keeps the cursor, which may go back */
+	/* a new stay has a new cursor, also where the end of the last one was in the same append */
 	op[0] = model_append(kit, &rooms[3], 2, &seed);
 	op[0]->append.stays = bob_is_back;
 	op[0]->append.stay_count = 2;
@@ -169,13 +171,41 @@ TEST(stays_and_cursors)
 	m = rooms_of(kit, &bob);
 	assert_int_equal(find_room(&m, &rooms[3]).stay, STORE_INVITED);
 	assert_int_equal(find_room(&m, &rooms[3]).since_seq, 5);
-	assert_int_equal(find_room(&m, &rooms[3]).read_seq, 3);
-	op[1] = kit_op(kit, STORE_SET_CURSOR);
-	op[1]->set_cursor = (struct store_set_cursor){rooms[3].room_id, bob, 1};
-	kit_commit(kit);
+	assert_int_equal(find_room(&m, &rooms[3]).read_seq, 0);
+	/* a cursor may go back */
+	for (int i = 0; i < 2; i++) {
+		uint64_t seq = i == 0 ? 4 : 1;
+
+		op[1] = kit_op(kit, STORE_SET_CURSOR);
+		op[1]->set_cursor = (struct store_set_cursor){rooms[3].room_id, bob, seq};
+		kit_commit(kit);
+		m = rooms_of(kit, &bob);
+		assert_int_equal(find_room(&m, &rooms[3]).read_seq, seq);
+	}
 	kit_reopen(kit);
 	m = rooms_of(kit, &bob);
 	assert_int_equal(find_room(&m, &rooms[3]).read_seq, 1);
+
+	/* the same where only the last of it was said */
+	op[0] = model_append(kit, &rooms[3], 2, &seed);
+	op[0]->append.stays = bob_comes_again;
+	op[0]->append.stay_count = 1;
+	kit_commit(kit);
+	m = rooms_of(kit, &bob);
+	assert_int_equal(find_room(&m, &rooms[3]).since_seq, 7);
+	assert_int_equal(find_room(&m, &rooms[3]).read_seq, 0);
+
+	/* an ended stay is forgotten */
+	op[0] = model_append(kit, &rooms[3], 1, &seed);
+	op[0]->append.stays = bob_goes;
+	op[0]->append.stay_count = 1;
+	kit_commit(kit);
+	m = rooms_of(kit, &bob);
+	assert_int_equal(m.count, ROOMS / 3 - 1);
+	op[1] = kit_op(kit, STORE_SET_CURSOR);
+	op[1]->set_cursor = (struct store_set_cursor){rooms[3].room_id, bob, 1};
+	kit_commit(kit);
+	assert_int_equal(op[1]->result.outcome, STORE_CONFLICT);
 	for (size_t i = 0; i < ROOMS; i++)
 		model_fini(&rooms[i]);
 }
