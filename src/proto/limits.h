@@ -83,5 +83,9 @@
 #define REKEY_BURST               3
 #define CARDS_PER_HOUR            1
 #define REWRAP_ASKS_PER_ROOM      256
+#define IDLE_ROOMS_KEPT           1024               /* in memory though nobody follows them; the longest idle go */
+#define IDLE_ROOM_BYTES_KEPT      (64 * 1024 * 1024) /* and as much: a room of 2,000 takes 1 MiB */
+#define IDLE_ACCOUNTS_KEPT        4096               /* the same of accounts without sessions, 1 KiB each */
+#define IDLE_STAYS_KEPT           65536              /* and of the rooms that these are in, 150 bytes each */
 
 #endif

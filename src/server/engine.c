@@ -94,6 +94,7 @@ engine_new(const struct engine_config *config, struct store *store, struct engin
 	engine->retire_at_ms = NEVER_MS;
 	TAILQ_INIT(&engine->leased_rooms);
 	TAILQ_INIT(&engine->idle_rooms);
+	TAILQ_INIT(&engine->idle_accounts);
 	TAILQ_INIT(&engine->touched);
 	STAILQ_INIT(&engine->pendings);
 	engine->out_last = &engine->out_first;
@@ -199,8 +200,10 @@ forget_room(struct engine *engine, struct room *room)
 	for (uint32_t i = 0; i < room->turn.stay_count; i++) {
 		struct account *account = account_of_member(engine, &room->turn.stays[i].member_id);
 
-		if (account != NULL)
+		if (account != NULL) {
 			account_forget_rooms(engine, account);
+			account_touch(engine, account);
+		}
 	}
 	STAILQ_FOREACH (p, &engine->pendings, link) {
 		if (p->room == room) {
@@ -283,7 +286,8 @@ end_turn(struct engine *engine)
 		free(p);
 	}
 	store_batch_reset(engine->batch);
-	engine_evict_idle(engine);
+	rooms_evict_idle(engine);
+	accounts_evict_idle(engine);
 }
 
 struct outcome *
@@ -327,4 +331,10 @@ engine_next_deadline_ms(const struct engine *engine)
 	if (room != NULL && room->lease_until_ms < deadline)
 		deadline = room->lease_until_ms;
 	return cursors < deadline ? cursors : deadline;
+}
+
+void
+engine_write_out(struct engine *engine)
+{
+	cursors_hurry(engine, NULL);
 }

@@ -32,12 +32,46 @@ free_bytes(struct bytes *b)
 	*b = BYTES_EMPTY;
 }
 
+/* ---- idle accounts ---- */
+
+static void
+note_busy(struct engine *engine, struct account *account)
+{
+	if (!account->idle)
+		return;
+	TAILQ_REMOVE(&engine->idle_accounts, account, idle_link);
+	engine->idle_account_count--;
+	engine->idle_stay_count -= account->idle_stay_count;
+	account->idle = false;
+}
+
+void
+account_touch(struct engine *engine, struct account *account)
+{
+	note_busy(engine, account);
+	if (account->session_count > 0 || account->dirty_count > 0)
+		return;
+	TAILQ_INSERT_TAIL(&engine->idle_accounts, account, idle_link);
+	account->idle = true;
+	account->idle_stay_count = account->rooms.count;
+	engine->idle_account_count++;
+	engine->idle_stay_count += account->idle_stay_count;
+}
+
+void
+accounts_evict_idle(struct engine *engine)
+{
+	while (engine->idle_account_count > IDLE_ACCOUNTS_KEPT || engine->idle_stay_count > IDLE_STAYS_KEPT)
+		account_drop(engine, TAILQ_FIRST(&engine->idle_accounts));
+}
+
 /* ---- coming and going ---- */
 
 static void
 account_free(struct engine *engine, struct account *account)
 {
 	assert(TAILQ_EMPTY(&account->sessions));
+	note_busy(engine, account);
 	account_forget_rooms(engine, account);
 	map_fini(&account->rooms);
 	free_bytes(&account->account_id);
@@ -91,6 +125,7 @@ account_get(struct engine *engine, struct bytes name, struct account **ret)
 	enum chat_err err;
 
 	if (account != NULL) {
+		account_touch(engine, account);
 		*ret = account;
 		return CHAT_OK;
 	}
@@ -119,6 +154,7 @@ account_get(struct engine *engine, struct bytes name, struct account **ret)
 		map_remove(&engine->accounts, account_bytes(&account->name));
 		goto out;
 	}
+	account_touch(engine, account);
 	*ret = account;
 	account = NULL;
 out:
@@ -146,7 +182,7 @@ account_of_member(const struct engine *engine, const struct digest *member_id)
 	return map_get(&engine->members, digest_bytes(member_id));
 }
 
-/* ---- its rooms ---- */
+/* ---- the rooms it is in: those with a stay, and no others ---- */
 
 static void
 stay_free(struct engine *engine, struct stay *stay)
@@ -165,7 +201,6 @@ account_forget_rooms(struct engine *engine, struct account *account)
 		stay_free(engine, stay);
 	map_clear(&account->rooms);
 	account->rooms_loaded = false;
-	account->reading_count = 0;
 }
 
 struct load_rooms {
@@ -185,18 +220,13 @@ load_room(void *ctx, const struct store_member_room *from)
 	}
 	stay->account = load->account;
 	stay->room_id = from->room_id;
-	stay->room_no = from->room_no;
 	stay->stay = from->stay;
 	stay->since_seq = from->since_seq;
 	stay->read_seq = from->read_seq;
 	load->err = map_put(&load->account->rooms, digest_bytes(&stay->room_id), stay);
-	if (load->err != CHAT_OK) {
+	if (load->err != CHAT_OK)
 		free(stay);
-		return false;
-	}
-	if (stay->stay != STORE_OUT)
-		load->account->reading_count++;
-	return true;
+	return load->err == CHAT_OK;
 }
 
 enum chat_err
@@ -215,43 +245,60 @@ account_load_rooms(struct engine *engine, struct account *account)
 		return err;
 	}
 	account->rooms_loaded = true;
+	account_touch(engine, account);
 	return CHAT_OK;
 }
 
 struct stay *
 account_stay(const struct account *account, const struct digest *room_id)
 {
-	struct stay *stay = map_get(&account->rooms, digest_bytes(room_id));
+	return map_get(&account->rooms, digest_bytes(room_id));
+}
 
-	return stay == NULL || stay->stay == STORE_OUT ? NULL : stay;
+static struct stay *
+add_stay(struct account *account, const struct digest *room_id)
+{
+	struct stay *stay = calloc(1, sizeof *stay);
+
+	if (stay == NULL)
+		return NULL;
+	stay->account = account;
+	stay->room_id = *room_id;
+	if (map_put(&account->rooms, digest_bytes(&stay->room_id), stay) != CHAT_OK) {
+		free(stay);
+		return NULL;
+	}
+	return stay;
 }
 
 void
 account_note_stay(struct engine *engine, struct account *account, const struct room *room,
     const struct store_stay_change *change)
 {
-	struct stay *stay;
+	struct stay *stay = account_stay(account, &room->id);
 
 	if (!account->rooms_loaded)
 		return;
-	stay = map_get(&account->rooms, digest_bytes(&room->id));
-	if (stay == NULL) {
-		stay = calloc(1, sizeof *stay);
-		if (stay != NULL)
-			stay->room_id = room->id;
-		if (stay == NULL || map_put(&account->rooms, digest_bytes(&stay->room_id), stay) != CHAT_OK) {
-			free(stay);
-			account_forget_rooms(engine, account); /* loaded again when next needed */
-			return;
+	if (change->stay == STORE_OUT) {
+		if (stay != NULL) {
+			map_remove(&account->rooms, digest_bytes(&stay->room_id));
+			stay_free(engine, stay);
 		}
-		stay->account = account;
-		stay->stay = STORE_OUT;
+		account_touch(engine, account);
+		return;
 	}
-	if (stay->stay != STORE_OUT)
-		account->reading_count--;
-	stay->room_no = room->room_no;
+	if (stay == NULL)
+		stay = add_stay(account, &room->id);
+	if (stay == NULL) {
+		account_forget_rooms(engine, account); /* loaded again when next needed */
+		return;
+	}
 	stay->stay = change->stay;
-	stay->since_seq = change->since_seq;
-	if (stay->stay != STORE_OUT)
-		account->reading_count++;
+	if (stay->since_seq != change->since_seq) {
+		/* Another stay than before, as the store sees it, too. */
+		cursor_forget(engine, stay);
+		stay->since_seq = change->since_seq;
+		stay->read_seq = 0;
+	}
+	account_touch(engine, account);
 }

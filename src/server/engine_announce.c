@@ -175,20 +175,21 @@ settle_stay(struct engine *engine, struct room *room, uint32_t i)
 {
 	const struct store_stay_change *change = &room->turn.stays[i];
 	struct account *account = account_of_member(engine, &change->member_id);
-	struct stay *stay = account != NULL ? account_stay(account, &room->id) : NULL;
+	bool began = change->stay != STORE_OUT && change->since_seq >= room->turn.op->result.first_seq;
 	struct session *session;
-	struct subscriber *subscriber;
-	bool began = change->since_seq >= room->turn.op->result.first_seq;
+	struct stay *stay;
 
 	if (account == NULL)
 		return;
-	/* The number of the room is known since the commit. */
+	/* It may have been loaded in this turn, before the commit. */
 	account_note_stay(engine, account, room, change);
+	stay = account_stay(account, &room->id);
 	TAILQ_FOREACH (session, &account->sessions, account_link) {
-		subscriber = room_subscriber(room, session);
+		struct subscriber *subscriber = room_subscriber(room, session);
+
 		if (room->turn.out_seq[i] != 0 && subscriber != NULL)
 			subscriber_remove(engine, subscriber);
-		if (change->stay != STORE_OUT && began && stay != NULL)
+		if (began && stay != NULL)
 			push_room_added(engine, room, stay, session->conn);
 	}
 }

@@ -19,9 +19,10 @@ note_dirty(struct engine *engine, struct stay *stay)
 	if (stay->read_dirty)
 		return;
 	if (TAILQ_EMPTY(&engine->dirty_stays))
-		engine->dirty_since_ms = engine->now.mono_ms;
+		engine->cursors_due_ms = engine->now.mono_ms + CURSOR_FLUSH_MS;
 	stay->read_dirty = true;
 	stay->read_writing = false;
+	stay->account->dirty_count++;
 	TAILQ_INSERT_TAIL(&engine->dirty_stays, stay, dirty_link);
 }
 
@@ -32,6 +33,7 @@ cursor_forget(struct engine *engine, struct stay *stay)
 		return;
 	TAILQ_REMOVE(&engine->dirty_stays, stay, dirty_link);
 	stay->read_dirty = false;
+	stay->account->dirty_count--;
 }
 
 void
@@ -68,12 +70,19 @@ finish_set_cursor(struct engine *engine, struct pending *p)
 			engine_out_frame(engine, session->conn, &frame, 0);
 }
 
+void
+cursors_hurry(struct engine *engine, const struct account *account)
+{
+	if (account == NULL || account->dirty_count > 0)
+		engine->cursors_due_ms = engine->now.mono_ms;
+}
+
 /* ---- writing ---- */
 
 uint64_t
 cursors_due_ms(const struct engine *engine)
 {
-	return TAILQ_EMPTY(&engine->dirty_stays) ? NEVER_MS : engine->dirty_since_ms + CURSOR_FLUSH_MS;
+	return TAILQ_EMPTY(&engine->dirty_stays) ? NEVER_MS : engine->cursors_due_ms;
 }
 
 void
@@ -108,6 +117,7 @@ cursors_finish(struct engine *engine)
 		cursor_forget(engine, stay);
 		if (stay->read_seq != stay->read_written)
 			note_dirty(engine, stay);
+		account_touch(engine, stay->account);
 	}
 }
 
@@ -120,6 +130,6 @@ cursors_failed(struct engine *engine)
 		if (!stay->read_writing)
 			break;
 		stay->read_writing = false;
-		engine->dirty_since_ms = engine->now.mono_ms;
+		engine->cursors_due_ms = engine->now.mono_ms + CURSOR_FLUSH_MS;
 	}
 }

@@ -102,7 +102,7 @@ collect_room(void *ctx, const struct store_member_room *room)
 {
 	struct rooms_page *page = ctx;
 
-	if (room->stay == STORE_OUT || digest_compare(&room->room_id, &page->after) <= 0)
+	if (digest_compare(&room->room_id, &page->after) <= 0)
 		return true;
 	if (page->count == ROOMS_PAGE) {
 		page->more = true;

@@ -70,12 +70,15 @@ void account_forget_rooms(struct engine *engine, struct account *account);
 /* NULL: not in memory. */
 struct account *account_of_member(const struct engine *engine, const struct digest *member_id);
 enum chat_err account_take_card(struct account *account, struct bytes wire) MUST_USE;
-/* Sets what a committed change made of a stay, in memory, where the account's rooms are loaded. */
+/* Does to the account's rooms, where they are loaded, what the store does. */
 void account_note_stay(struct engine *engine, struct account *account, const struct room *room,
     const struct store_stay_change *change);
-/* A stay that is not out; NULL otherwise. */
+/* NULL: none, or the account's rooms are not loaded. */
 struct stay *account_stay(const struct account *account, const struct digest *room_id);
 void account_drop(struct engine *engine, struct account *account); /* it has no sessions */
+/* It was used, or may have become idle: the longest idle are dropped at the end of a turn. */
+void account_touch(struct engine *engine, struct account *account);
+void accounts_evict_idle(struct engine *engine);
 void account_fini_all(struct engine *engine);
 
 /* ---- engine_passwd.c ---- */
@@ -161,7 +164,7 @@ void subscriber_remove(struct engine *engine, struct subscriber *subscriber);
 /* Only rooms that nobody follows and nothing is added to are idle; the longest idle go first. */
 void room_note_idle(struct engine *engine, struct room *room);
 void room_note_busy(struct engine *engine, struct room *room);
-void engine_evict_idle(struct engine *engine);
+void rooms_evict_idle(struct engine *engine); /* at the end of a turn */
 
 /* ---- engine_follow.c ---- */
 
@@ -176,6 +179,8 @@ void fill_room_summary(
 void finish_set_cursor(struct engine *engine, struct pending *p);
 /* The stay is about to be freed. */
 void cursor_forget(struct engine *engine, struct stay *stay);
+/* The account's last session ended, or (NULL) everything ends: nothing is left to wait for. */
+void cursors_hurry(struct engine *engine, const struct account *account);
 /* Writes those that moved some seconds ago: a part in each turn with a CMD_TICK. */
 uint64_t cursors_due_ms(const struct engine *engine);
 void cursors_judge(struct engine *engine);

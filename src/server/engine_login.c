@@ -33,9 +33,12 @@ session_close(struct engine *engine, struct session *session)
 	session_end_watches(engine, session);
 	TAILQ_REMOVE(&account->sessions, session, account_link);
 	account->session_count--;
-	if (account->session_count == 0)
-		who_remove(engine, account);
 	engine->session_count--;
+	if (account->session_count == 0) {
+		who_remove(engine, account);
+		cursors_hurry(engine, account);
+		account_touch(engine, account);
+	}
 	engine->sessions[session->conn.loop][session->conn.slot] = NULL;
 	free(session);
 }
@@ -116,6 +119,7 @@ session_open(
 	TAILQ_INSERT_TAIL(&account->sessions, session, account_link);
 	account->session_count++;
 	engine->session_count++;
+	account_touch(engine, account);
 	*slot = session;
 }
 

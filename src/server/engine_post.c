@@ -186,7 +186,7 @@ check_room_limits(struct engine *engine, struct pending *p, const struct newcome
 
 		/* One who was kicked in this very batch is counted still. */
 		if (account_stay(account, &p->room->id) == NULL &&
-		    account->reading_count >= engine->config.rooms_per_account) {
+		    account->rooms.count >= engine->config.rooms_per_account) {
 			p->text = "the account is in as many rooms as the server allows";
 			return CHAT_ERR_LIMIT;
 		}

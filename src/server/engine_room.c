@@ -54,8 +54,9 @@ load_roster(struct engine *engine, struct room *room)
 		err = roster_set_head(load.roster, &stored.head);
 	if (err == CHAT_OK && load.err == CHAT_OK)
 		err = store_counters_each(engine->store, stored.room_no, load_counter, &load);
-	if (err == CHAT_OK)
-		err = load.err;
+	/* What the rules say of a stored event is no answer to anybody: the store is damaged. */
+	if (err == CHAT_OK && load.err != CHAT_OK)
+		err = load.err == CHAT_ERR_NOMEM ? load.err : CHAT_ERR_CORRUPT;
 	if (err != CHAT_OK) {
 		roster_free(load.roster);
 		return err;
@@ -97,6 +98,7 @@ room_note_busy(struct engine *engine, struct room *room)
 		return;
 	TAILQ_REMOVE(&engine->idle_rooms, room, idle_link);
 	engine->idle_count--;
+	engine->idle_bytes -= room->idle_bytes;
 	room->idle = false;
 }
 
@@ -109,7 +111,9 @@ room_note_idle(struct engine *engine, struct room *room)
 		room_end_lease(engine, room);
 	room_note_busy(engine, room);
 	TAILQ_INSERT_TAIL(&engine->idle_rooms, room, idle_link);
+	room->idle_bytes = sizeof *room + (room->roster != NULL ? roster_bytes(room->roster) : 0);
 	engine->idle_count++;
+	engine->idle_bytes += room->idle_bytes;
 	room->idle = true;
 }
 
@@ -139,9 +143,9 @@ room_free(struct engine *engine, struct room *room)
 }
 
 void
-engine_evict_idle(struct engine *engine)
+rooms_evict_idle(struct engine *engine)
 {
-	while (engine->idle_count > IDLE_ROOMS_KEPT)
+	while (engine->idle_count > IDLE_ROOMS_KEPT || engine->idle_bytes > IDLE_ROOM_BYTES_KEPT)
 		room_free(engine, TAILQ_FIRST(&engine->idle_rooms));
 }
 
@@ -174,8 +178,8 @@ room_get(struct engine *engine, const struct digest *room_id, struct room **ret)
 				room_free(engine, room);
 			return err == CHAT_ERR_NOT_FOUND ? CHAT_ERR_NO_ROOM : err;
 		}
-		room_note_idle(engine, room);
 	}
+	room_note_idle(engine, room); /* not while somebody follows it; else it is the one used last */
 	*ret = room;
 	return CHAT_OK;
 }

@@ -43,8 +43,7 @@ struct bucket {
 /* One member's stay in one room, as the account knows it. */
 struct stay {
 	struct digest room_id;
-	uint64_t room_no;
-	enum store_stay stay;
+	enum store_stay stay; /* never STORE_OUT */
 	uint64_t since_seq;
 	uint64_t read_seq;
 	uint64_t read_written; /* what is being written */
@@ -68,11 +67,15 @@ struct account {
 	struct bucket card_bucket;
 
 	bool rooms_loaded;
-	struct map rooms;       /* room_id -> struct stay, owned */
-	uint32_t reading_count; /* rooms with a stay that is not out */
+	struct map rooms;     /* room_id -> struct stay, owned */
+	uint32_t dirty_count; /* of its stays */
 
 	TAILQ_HEAD(, session) sessions; /* oldest first */
 	uint32_t session_count;
+
+	bool idle;              /* no sessions, and nothing of it is to be written */
+	size_t idle_stay_count; /* as it is counted in the engine */
+	TAILQ_ENTRY(account) idle_link;
 };
 
 struct session {
@@ -152,6 +155,7 @@ struct room {
 	TAILQ_ENTRY(room) touched_link;
 	TAILQ_ENTRY(room) lease_link;
 	TAILQ_ENTRY(room) idle_link;
+	size_t idle_bytes; /* as it is counted in the engine */
 	bool leased, idle;
 };
 
@@ -192,12 +196,16 @@ struct engine {
 	uint32_t online_count, online_cap;
 	struct map watched;             /* name -> struct watched */
 	TAILQ_HEAD(, stay) dirty_stays; /* the longest waiting first */
-	uint64_t dirty_since_ms;
+	uint64_t cursors_due_ms;
 	uint64_t retire_at_ms; /* accounts that the store could not retire are tried again; NEVER_MS: none */
 	bool retiring;         /* some may be in this turn's batch */
 	TAILQ_HEAD(, room) leased_rooms;
 	TAILQ_HEAD(, room) idle_rooms; /* loaded, without subscribers; the longest idle first */
 	uint32_t idle_count;
+	size_t idle_bytes;
+	TAILQ_HEAD(, account) idle_accounts; /* the longest idle first */
+	uint32_t idle_account_count;
+	size_t idle_stay_count;
 
 	struct now now;
 	STAILQ_HEAD(, pending) pendings;
@@ -208,8 +216,5 @@ struct engine {
 	uint64_t started_unix_ms, started_mono_ms;
 	uint64_t turns, commands, entries, failed_commits;
 };
-
-/* A room that nobody follows is forgotten when more than so many are. */
-#define IDLE_ROOMS_KEPT 1024
 
 #endif

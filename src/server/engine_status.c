@@ -18,12 +18,13 @@ summary(struct engine *engine, struct buf *text)
 	if (err != CHAT_OK)
 		return err;
 	return buf_printf(text,
-	    "uptime_s=%" PRIu64 "\nsessions=%" PRIu32 "\nrooms=%" PRIu64 "\nrooms_in_memory=%zu\n"
+	    "uptime_s=%" PRIu64 "\nsessions=%" PRIu32 "\nrooms=%" PRIu64
+	    "\nrooms_in_memory=%zu\naccounts_in_memory=%zu\n"
 	    "entries=%" PRIu64 "\nentries_since_start=%" PRIu64 "\nturns=%" PRIu64 "\ncommands=%" PRIu64
 	    "\ndatabase_bytes=%" PRIu64 "\nwal_bytes=%" PRIu64 "\nfailed_commits=%" PRIu64 "\nstore=%s\n",
 	    (engine->now.mono_ms - engine->started_mono_ms) / 1000, engine->session_count, store.rooms,
-	    engine->rooms.count, store.entries, engine->entries, engine->turns, engine->commands,
-	    store.database_bytes, store.wal_bytes, engine->failed_commits,
+	    engine->rooms.count, engine->accounts.count, store.entries, engine->entries, engine->turns,
+	    engine->commands, store.database_bytes, store.wal_bytes, engine->failed_commits,
 	    store.failing ? store_error(engine->store) : "ok");
 }
 

@@ -309,6 +309,9 @@ run(void *arg)
 		(void)mailbox_wait(&et->box, wait_ms(et));
 		turn(et);
 	}
+	engine_write_out(et->engine);
+	while (engine_next_deadline_ms(et->engine) <= clock_mono_ms())
+		turn(et);
 	return NULL;
 }
 

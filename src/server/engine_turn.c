@@ -8,6 +8,21 @@
 
 #include "server/engine_impl.h"
 
+/* Arrays that are longer are given back after a turn: a crowded turn is rare, and rooms are many. */
+#define TURN_ITEMS_KEPT 64
+
+static void
+free_arrays(struct room_turn *turn)
+{
+	free(turn->entries);
+	free(turn->wraps);
+	free(turn->counters);
+	free(turn->store_wraps);
+	free(turn->stays);
+	free(turn->out_seq);
+	*turn = (struct room_turn){0};
+}
+
 void
 room_turn_reset(struct room_turn *turn)
 {
@@ -21,18 +36,16 @@ room_turn_reset(struct room_turn *turn)
 	turn->wrap_count = 0;
 	turn->stay_count = 0;
 	turn->last_poster = (struct conn_ref){0};
+	if (turn->entry_cap > TURN_ITEMS_KEPT || turn->counter_cap > TURN_ITEMS_KEPT ||
+	    turn->wrap_cap > TURN_ITEMS_KEPT || turn->stay_cap > TURN_ITEMS_KEPT)
+		free_arrays(turn);
 }
 
 void
 room_turn_fini(struct room_turn *turn)
 {
 	room_turn_reset(turn);
-	free(turn->entries);
-	free(turn->wraps);
-	free(turn->counters);
-	free(turn->store_wraps);
-	free(turn->stays);
-	free(turn->out_seq);
+	free_arrays(turn);
 }
 
 void

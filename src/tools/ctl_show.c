@@ -34,6 +34,7 @@ static const struct label {
     {"connections_max", "connections at most", PLAIN},
     {"rooms", "rooms", PLAIN},
     {"rooms_in_memory", "rooms in memory", PLAIN},
+    {"accounts_in_memory", "accounts in memory", PLAIN},
     {"entries", "entries", PLAIN},
     {"entries_since_start", "entries since the start", PLAIN},
     {"store", "database", PLAIN},
