@@ -61,11 +61,15 @@ data_dir_check_private(const char *path, char **ret_text)
 	return CHAT_OK;
 }
 
-/* Makes path and what is missing above it. */
+/* The folder, made with what is missing above it if asked to. */
 static enum chat_err
-make_private(const char *path, char **ret_text)
+look_private(const char *path, enum data_dir_use use, char **ret_text)
 {
-	enum chat_err err = state_dir_make(path);
+	enum chat_err err;
+
+	if (use == DATA_DIR_LOOK && access(path, F_OK) != 0 && errno == ENOENT)
+		return CHAT_ERR_NOT_FOUND;
+	err = use == DATA_DIR_MAKE ? state_dir_make(path) : CHAT_OK;
 
 	if (err == CHAT_ERR_IO) {
 		text_set(ret_text, "%s: cannot be made: %s", path, strerror(errno));
@@ -86,8 +90,8 @@ root_path(const char *root, char **ret_path)
 }
 
 enum chat_err
-data_dir_open(const char *root, const struct server_name *server, const struct account_name *account,
-    struct data_dir *ret, char **ret_text)
+data_dir_open(const char *root, enum data_dir_use use, const struct server_name *server,
+    const struct account_name *account, struct data_dir *ret, char **ret_text)
 {
 	char shown[SERVER_NAME_CHARS], *server_dir = NULL;
 	struct data_dir dir = {0};
@@ -105,11 +109,11 @@ data_dir_open(const char *root, const struct server_name *server, const struct a
 	if (!err)
 		err = join(server_dir, account->s, &dir.account);
 	if (!err)
-		err = make_private(dir.root, ret_text);
+		err = look_private(dir.root, use, ret_text);
 	if (!err)
-		err = make_private(server_dir, ret_text);
+		err = look_private(server_dir, use, ret_text);
 	if (!err)
-		err = make_private(dir.account, ret_text);
+		err = look_private(dir.account, use, ret_text);
 	if (err)
 		goto out;
 	*ret = dir;

@@ -34,11 +34,16 @@ struct data_dir {
 	char *pins;    /* the file; may not be there yet */
 };
 
+enum data_dir_use {
+	DATA_DIR_MAKE, /* what is missing is made */
+	DATA_DIR_LOOK, /* nothing is made: CHAT_ERR_NOT_FOUND */
+};
+
 /*
- * Makes what is missing and looks at what is there.  root NULL: the default.  CHAT_ERR_PERMISSION,
+ * Looks at the folders, and makes them if asked to.  root NULL: the default.  CHAT_ERR_PERMISSION,
  * CHAT_ERR_IO, CHAT_ERR_NOT_FOUND (no home), CHAT_ERR_NOMEM; ret_text as in chat_client_new().
  */
-enum chat_err data_dir_open(const char *root, const struct server_name *server,
+enum chat_err data_dir_open(const char *root, enum data_dir_use use, const struct server_name *server,
     const struct account_name *account, struct data_dir *ret, char **ret_text) MUST_USE;
 void data_dir_fini(struct data_dir *dir);
 

@@ -38,9 +38,17 @@ src_libchat_libchat_core_la_LIBADD = $(LIBBSD_LIBS)
 noinst_LTLIBRARIES += src/libchat/libchat-client.la
 src_libchat_libchat_client_la_SOURCES = \
 	src/libchat/backoff.c src/libchat/backoff.h \
+	src/libchat/chat_api.c include/chat/chat.h \
+	src/libchat/chat_identity.c \
+	src/libchat/client.c src/libchat/client.h \
+	src/libchat/client_line.c \
+	src/libchat/client_loop.c \
+	src/libchat/config.c src/libchat/config.h \
 	src/libchat/connect.c src/libchat/connect.h \
 	src/libchat/datadir.c src/libchat/datadir.h \
+	src/libchat/event_box.c src/libchat/event_box.h \
 	src/libchat/identity_file.c src/libchat/identity_file.h \
+	src/libchat/request.c src/libchat/request.h \
 	src/libchat/resolve.c src/libchat/resolve.h \
 	src/libchat/server_name.c src/libchat/server_name.h \
 	src/libchat/storage_db.c src/libchat/storage_db.h \
@@ -51,12 +59,11 @@ src_libchat_libchat_client_la_SOURCES = \
 	src/libchat/storage_sqlite_outbox.c \
 	src/libchat/storage_sqlite_room.c \
 	src/libchat/text.c src/libchat/text.h \
-	src/libchat/thread.c src/libchat/thread.h
+	src/libchat/thread.c src/libchat/thread.h \
+	src/libchat/view.c src/libchat/view.h \
+	src/libchat/worker.c src/libchat/worker.h
 src_libchat_libchat_client_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(LIBCRYPT_CFLAGS)
 src_libchat_libchat_client_la_LIBADD = $(SQLITE_LIBS) $(LIBCRYPT_LIBS) $(LIBBSD_LIBS)
 
+# What is installed: the two above and what they need, in one shared library.
 # lib_LTLIBRARIES += src/libchat/libchat.la
-# src_libchat_libchat_la_SOURCES =
-# src_libchat_libchat_la_LIBADD = $(libs_libchat)
-# src_libchat_libchat_la_LDFLAGS = $(SHLIB_LDFLAGS) -version-info 0:0:0 -no-undefined \
-#	-Wl,--version-script=$(srcdir)/src/libchat/libchat.map

@@ -22,6 +22,7 @@ tests_unit_test_session_schedule_LDADD = $(libs_pair)
 # The client around the sans-I/O core.
 libchat_client_tests = \
 	tests/unit/test_backoff \
+	tests/unit/test_client \
 	tests/unit/test_connect \
 	tests/unit/test_datadir \
 	tests/unit/test_identity_file \
@@ -29,8 +30,11 @@ libchat_client_tests = \
 	tests/unit/test_storage_sqlite
 check_PROGRAMS += $(libchat_client_tests)
 TESTS += $(libchat_client_tests)
-threads_tests += tests/unit/test_connect
+threads_tests += tests/unit/test_client tests/unit/test_connect
 tests_unit_test_backoff_LDADD = $(libs_libchat) $(libs_unit)
+# fake_session.c comes before the real one in the archives.
+tests_unit_test_client_SOURCES = tests/unit/test_client.c tests/unit/fake_session.c tests/unit/fake_session.h $(tls_pair)
+tests_unit_test_client_LDADD = $(libs_libchat) $(libs_unit)
 tests_unit_test_connect_SOURCES = tests/unit/test_connect.c $(tls_pair)
 tests_unit_test_connect_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
 tests_unit_test_connect_LDADD = $(libs_libchat) $(libs_unit) $(GNUTLS_LIBS)

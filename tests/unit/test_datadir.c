@@ -77,7 +77,7 @@ TEST(folders_are_made_private)
 	mode_t mask = umask(0);
 
 	assert_true(asprintf(&root, "%s/a/b", base) > 0);
-	assert_ok(data_dir_open(root, &name, &alice, &dir, &text));
+	assert_ok(data_dir_open(root, DATA_DIR_MAKE, &name, &alice, &dir, &text));
 	assert_null(text);
 	assert_true(asprintf(&expected, "%s/chat.example:8820/alice", root) > 0);
 	assert_string_equal(dir.account, expected);
@@ -88,9 +88,9 @@ TEST(folders_are_made_private)
 	assert_string_equal(dir.pins, expected);
 	free(expected);
 	data_dir_fini(&dir);
-	assert_ok(data_dir_open(root, &name, &alice, &dir, &text)); /* once more */
+	assert_ok(data_dir_open(root, DATA_DIR_MAKE, &name, &alice, &dir, &text)); /* once more */
 	data_dir_fini(&dir);
-	assert_ok(data_dir_open(root, &v6, &alice, &dir, &text));
+	assert_ok(data_dir_open(root, DATA_DIR_MAKE, &v6, &alice, &dir, &text));
 	assert_true(asprintf(&expected, "%s/[::1]:99/alice", root) > 0);
 	assert_string_equal(dir.account, expected);
 	free(expected);
@@ -108,7 +108,7 @@ TEST(others_may_not_enter)
 	char *root = unit_temp_dir();
 	struct data_dir dir;
 
-	assert_ok(data_dir_open(root, &name, &alice, &dir, NULL));
+	assert_ok(data_dir_open(root, DATA_DIR_MAKE, &name, &alice, &dir, NULL));
 	data_dir_fini(&dir);
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
 		char *path = NULL, *text = NULL;
@@ -116,7 +116,8 @@ TEST(others_may_not_enter)
 		assert_true(asprintf(&path, "%s%s", root, parts[i]) > 0);
 		for (mode_t bit = 1; bit <= 040; bit <<= 1) {
 			assert_int_equal(chmod(path, 0700 | bit), 0);
-			assert_err(data_dir_open(root, &name, &alice, &dir, &text), CHAT_ERR_PERMISSION);
+			assert_err(data_dir_open(root, DATA_DIR_MAKE, &name, &alice, &dir, &text),
+			    CHAT_ERR_PERMISSION);
 			assert_non_null(text);
 			assert_non_null(strstr(text, path));
 			assert_non_null(strstr(text, "chmod go="));
@@ -125,7 +126,7 @@ TEST(others_may_not_enter)
 		free(text);
 		free(path);
 	}
-	assert_ok(data_dir_open(root, &name, &alice, &dir, NULL));
+	assert_ok(data_dir_open(root, DATA_DIR_MAKE, &name, &alice, &dir, NULL));
 	data_dir_fini(&dir);
 	free(root);
 }
@@ -142,7 +143,7 @@ TEST(something_in_the_way)
 	f = fopen(path, "we");
 	assert_non_null(f);
 	assert_int_equal(fclose(f), 0);
-	assert_err(data_dir_open(path, &name, &alice, &dir, &text), CHAT_ERR_IO);
+	assert_err(data_dir_open(path, DATA_DIR_MAKE, &name, &alice, &dir, &text), CHAT_ERR_IO);
 	assert_non_null(text);
 	assert_non_null(strstr(text, path));
 	free(text);
