@@ -29,6 +29,8 @@ if !WITH_SANITIZER
 TESTS += $(tree_tests)
 endif
 EXTRA_DIST += $(tree_tests)
+TESTS += tests/check-symbols.sh
+EXTRA_DIST += tests/check-symbols.sh
 
 if HAVE_CMOCKA
 libs_unit = tests/unit/libunit.la $(libs_base) $(CMOCKA_LIBS)

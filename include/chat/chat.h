@@ -37,6 +37,8 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+/* The library is compiled with everything hidden; what its headers declare is not. */
+#pragma GCC visibility push(default)
 
 #if defined(__GNUC__)
 #define CHAT_MUST_USE __attribute__((warn_unused_result))
@@ -151,7 +153,8 @@ struct chat_event;
 /* Waits up to timeout_ms (-1: for ever, 0: not at all) for the next event.  CHAT_ERR_TIMEOUT; CHAT_ERR_CLOSED behind
  * the last event after CHAT_EVENT_FAILED. */
 enum chat_err chat_next_event(struct chat_client *client, int timeout_ms, struct chat_event **ret) CHAT_MUST_USE;
-/* Readable while an event waits.  The client's own: do not close it, do not read from it. */
+/* Readable while an event waits, and for ever once chat_next_event() answers CHAT_ERR_CLOSED.  The client's own: do not
+ * close it, do not read from it. */
 int chat_event_fd(const struct chat_client *client);
 void chat_event_free(struct chat_event *event);
 
@@ -274,7 +277,8 @@ void chat_room_list_free(struct chat_room_list *list);
 enum chat_err chat_members(struct chat_client *client, const struct chat_id *room, struct chat_member_list **ret)
     CHAT_MUST_USE;
 void chat_member_list_free(struct chat_member_list *list);
-/* A room by its label, or by the first hex digits of its id if they are unambiguous.  CHAT_ERR_NOT_FOUND. */
+/* A room by its label, or by the first hex digits of its id, at least 4, if only one room has them.
+ * CHAT_ERR_NOT_FOUND. */
 enum chat_err chat_find_room(struct chat_client *client, const char *label, struct chat_id *ret) CHAT_MUST_USE;
 
 struct chat_whoami {
@@ -294,18 +298,22 @@ void chat_whoami_free(struct chat_whoami *whoami);
 
 /*
  * Writes the identity (root and server pin) of the configuration's account and server to `path` (0600, must not exist),
- * sealed under a passphrase (yescrypt, AES-256-GCM).  CHAT_ERR_NOT_FOUND: there is none yet; CHAT_ERR_EXISTS,
- * CHAT_ERR_IO, CHAT_ERR_NOMEM.  No client need be running.  ret_text as in chat_client_new().
+ * sealed under a passphrase of 1 to 511 bytes without NUL (yescrypt, AES-256-GCM).  CHAT_ERR_NOT_FOUND: there is none
+ * that the server knows yet; CHAT_ERR_INVALID: the passphrase; CHAT_ERR_EXISTS, CHAT_ERR_PERMISSION, CHAT_ERR_IO,
+ * CHAT_ERR_CRYPTO (no memory for yescrypt), CHAT_ERR_NOMEM.  No client need be running.  ret_text as in
+ * chat_client_new().
  */
 enum chat_err chat_identity_export(const struct chat_config *config, const char *path, const char *passphrase,
     size_t len, char **ret_text) CHAT_MUST_USE;
 /* The reverse, into the configuration's data directory.  CHAT_ERR_EXISTS: there is an identity already;
- * CHAT_ERR_CANNOT_OPEN: another passphrase or a damaged file; CHAT_ERR_CONFLICT: it is for another account or server. */
+ * CHAT_ERR_CANNOT_OPEN: another passphrase or a damaged file; CHAT_ERR_CONFLICT: it is for another account or server, or
+ * the server's pin in it is not the one here; CHAT_ERR_NEWER, CHAT_ERR_NOT_FOUND (no such file). */
 enum chat_err chat_identity_import(const struct chat_config *config, const char *path, const char *passphrase,
     size_t len, char **ret_text) CHAT_MUST_USE;
 /* Forgets the pinned key of the configuration's server, after a change that was expected.  CHAT_ERR_NOT_FOUND. */
 enum chat_err chat_forget_server(const struct chat_config *config) CHAT_MUST_USE;
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -66,4 +66,14 @@ src_libchat_libchat_client_la_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS) $(LIBCRYPT_
 src_libchat_libchat_client_la_LIBADD = $(SQLITE_LIBS) $(LIBCRYPT_LIBS) $(LIBBSD_LIBS)
 
 # What is installed: the two above and what they need, in one shared library.
-# lib_LTLIBRARIES += src/libchat/libchat.la
+lib_LTLIBRARIES += src/libchat/libchat.la
+src_libchat_libchat_la_SOURCES =
+src_libchat_libchat_la_LIBADD = $(libs_libchat)
+src_libchat_libchat_la_LDFLAGS = $(SHLIB_LDFLAGS) -version-info 0:0:0 -no-undefined \
+	-Wl,--version-script=$(srcdir)/src/libchat/libchat.map
+src_libchat_libchat_la_DEPENDENCIES = $(libs_libchat) src/libchat/libchat.map
+EXTRA_DIST += src/libchat/libchat.map
+chatincludedir = $(includedir)/chat
+chatinclude_HEADERS = include/chat/chat.h include/chat/err.h
+pkgconfigdir = $(libdir)/pkgconfig
+pkgconfig_DATA = src/libchat/libchat.pc
