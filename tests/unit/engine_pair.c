@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "engine_pair.h"
+#include "engine_pair_priv.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -10,16 +10,6 @@
 #include "proto/wire.h"
 #include "server/frame_ref.h"
 #include "server/wrap_list.h"
-
-struct pair_mail {
-	STAILQ_ENTRY(pair_mail) link;
-	struct command *cmd;
-};
-
-struct pair_read {
-	STAILQ_ENTRY(pair_read) link;
-	struct read_request *request;
-};
 
 static struct pair_conn *
 conn_of(struct pair *pair, struct conn_ref ref)
@@ -70,6 +60,19 @@ answer_error(struct pair *pair, struct pair_conn *conn, uint64_t id, enum chat_e
 }
 
 static void
+answer_busy(struct pair *pair, struct pair_conn *conn, uint64_t id)
+{
+	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
+	Chat__V1__Error body = CHAT__V1__ERROR__INIT;
+
+	body.code = error_to_wire(CHAT_ERR_BUSY);
+	body.retry_after_ms = 700;
+	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_ERROR;
+	frame.error = &body;
+	answer(pair, conn, id, &frame);
+}
+
+static void
 answer_ok(struct pair *pair, struct pair_conn *conn, uint64_t id)
 {
 	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
@@ -82,8 +85,8 @@ answer_ok(struct pair *pair, struct pair_conn *conn, uint64_t id)
 
 /* ---- requests ---- */
 
-static void
-mail(struct pair *pair, struct command *cmd)
+void
+pair_mail(struct pair *pair, struct command *cmd)
 {
 	struct pair_mail *item = calloc(1, sizeof *item);
 
@@ -122,8 +125,8 @@ room_command(struct pair_conn *conn, enum command_type type, const Chat__V1__Cli
 	return cmd;
 }
 
-static struct pair_account *
-account_of(struct pair *pair, struct bytes name)
+struct pair_account *
+pair_account_of(struct pair *pair, struct bytes name)
 {
 	for (size_t i = 0; i < PAIR_ACCOUNTS; i++)
 		if (bytes_equal(BYTES_STR(pair->accounts[i].name), name))
@@ -156,11 +159,16 @@ do_hello(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame 
 static void
 do_password(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
 {
-	struct pair_account *account = account_of(pair, wire_str(frame->password_login->account));
+	struct pair_account *account = pair_account_of(pair, wire_str(frame->password_login->account));
 	struct command *cmd;
 	size_t at = 0;
 
 	pair->hashes++;
+	if (pair->busy > 0) {
+		pair->busy--;
+		answer_busy(pair, conn, frame->id);
+		return;
+	}
 	if (account == NULL || account->locked ||
 	    !bytes_equal(BYTES_STR(account->password), wire_bytes(frame->password_login->password))) {
 		answer_error(pair, conn, frame->id, CHAT_ERR_LOGIN_REFUSED, NULL);
@@ -171,14 +179,14 @@ do_password(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFra
 	cmd->password_proved.account = put(cmd, &at, BYTES_STR(account->name));
 	cmd->password_proved.account_id = put(cmd, &at, BYTES_STR(account->id));
 	cmd->password_proved.proof = account->proof;
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
 do_key(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *frame)
 {
 	const Chat__V1__KeyLogin *request = frame->key_login;
-	struct pair_account *account = account_of(pair, wire_str(request->account));
+	struct pair_account *account = pair_account_of(pair, wire_str(request->account));
 	struct login login = {
 	    .binding_type = LOGIN_BINDING_TLS_EXPORTER,
 	    .realm = *store_realm(pair->w.store),
@@ -201,7 +209,7 @@ do_key(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *f
 	cmd->key_proved.addr = put(cmd, &at, BYTES_STR("pair"));
 	cmd->key_proved.proof = account->proof;
 	cmd->key_proved.member_id = login.member_id;
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -220,7 +228,7 @@ do_publish(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFram
 	cmd->publish_identity.card = put(cmd, &at, wire_bytes(request->card));
 	cmd->publish_identity.bag = put(cmd, &at, wire_bytes(request->bag));
 	cmd->publish_identity.recovery = put(cmd, &at, wire_bytes(request->recovery));
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 /* In these tests the password file is a list in memory. */
@@ -243,7 +251,7 @@ do_change_password(struct pair *pair, struct pair_conn *conn, const Chat__V1__Cl
 	cmd->password_changed.account = put(cmd, &at, BYTES_STR(conn->account->name));
 	cmd->password_changed.account_id = put(cmd, &at, BYTES_STR(conn->account->id));
 	cmd->password_changed.proof = conn->account->proof;
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -302,7 +310,7 @@ do_post_events(struct pair *pair, struct pair_conn *conn, const Chat__V1__Client
 		if (event.type == EVENT_REKEY)
 			add_staged(conn, cmd, &event.rekey.wraps_hash);
 	}
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -317,7 +325,7 @@ do_post_message(struct pair *pair, struct pair_conn *conn, const Chat__V1__Clien
 	assert_ok(message_decode(wire, &message));
 	cmd->message.wire = put(cmd, &at, wire);
 	cmd->message.entry_hash = log_entry_hash(ENTRY_MESSAGE, &message.msg_hash, message.sig.data);
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -332,7 +340,7 @@ do_post_rewraps(struct pair *pair, struct pair_conn *conn, const Chat__V1__Clien
 	cmd->rewraps.count = (uint32_t)request->n_rewrap;
 	for (size_t i = 0; i < request->n_rewrap; i++)
 		cmd->rewraps.rewraps[i].wire = put(cmd, &at, wire_bytes(request->rewrap[i]));
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -345,7 +353,7 @@ do_epochs(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame
 	cmd->epochs.count = (uint32_t)count;
 	for (size_t i = 0; i < count; i++)
 		cmd->epochs.epoch_ids[i] = wire_digest(ids[i]);
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -356,7 +364,7 @@ do_page(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame *
 	size_t at = 0;
 
 	cmd->page.after = put(cmd, &at, after);
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -368,7 +376,7 @@ do_get_card(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFra
 
 	cmd->get_card.account = put(cmd, &at, name);
 	cmd->get_card.watch = frame->get_card->watch;
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -378,7 +386,7 @@ do_get_bag(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFram
 	size_t at = 0;
 
 	cmd->account.account = put(cmd, &at, BYTES_STR(conn->account->name));
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -417,7 +425,7 @@ do_room_request(
 		cmd->cursor.seq = frame->set_cursor->seq;
 	} else
 		fail_msg("a request of a type that clients do not use: %s", request_table[type].name);
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -463,8 +471,8 @@ do_request(
 }
 
 /* One frame of what has come, if it is whole. */
-static bool
-take_request(struct pair *pair, struct pair_conn *conn)
+bool
+pair_take_request(struct pair *pair, struct pair_conn *conn)
 {
 	const Chat__V1__ClientFrame *frame;
 	struct request_fault fault;
@@ -633,8 +641,8 @@ range_read_done(struct pair *pair, struct pair_conn *conn, struct read_result *r
 	settle_sub(pair, conn, sub);
 }
 
-static void
-run_read(struct pair *pair)
+void
+pair_run_read(struct pair *pair)
 {
 	struct pair_read *read = STAILQ_FIRST(&pair->reads);
 	struct pair_conn *conn = conn_of(pair, read->request->conn);
@@ -657,12 +665,12 @@ run_read(struct pair *pair)
 
 /* ---- outcomes ---- */
 
-static void
-conn_close(struct pair *pair, struct pair_conn *conn)
+void
+pair_conn_close(struct pair *pair, struct pair_conn *conn)
 {
 	if (!conn->open)
 		return;
-	mail(pair, command_new(CMD_SESSION_CLOSE, conn->ref, 0, 0));
+	pair_mail(pair, command_new(CMD_SESSION_CLOSE, conn->ref, 0, 0));
 	for (size_t i = 0; i < PAIR_SUBS; i++)
 		if (conn->subs[i].used)
 			end_sub(&conn->subs[i]);
@@ -670,6 +678,14 @@ conn_close(struct pair *pair, struct pair_conn *conn)
 	buf_fini(&conn->out);
 	staging_fini(&conn->staging);
 	*conn = (struct pair_conn){0};
+}
+
+void
+pair_conn_drained(struct pair *pair, struct pair_conn *conn)
+{
+	for (size_t i = 0; i < PAIR_SUBS; i++)
+		if (conn->subs[i].used)
+			settle_sub(pair, conn, &conn->subs[i]);
 }
 
 static void
@@ -790,8 +806,8 @@ take_outcome(struct pair *pair, struct outcome *out)
 	}
 }
 
-static void
-take_turn(struct pair *pair, size_t count)
+void
+pair_take_turn(struct pair *pair, size_t count)
 {
 	struct outcome *out;
 
@@ -809,401 +825,35 @@ take_turn(struct pair *pair, size_t count)
 	outcome_list_free(out);
 }
 
-/* ---- peers ---- */
+/* ---- lies ---- */
 
-struct now
-pair_now(const struct pair *pair)
+const Chat__V1__ServerFrame *
+tamper_decode(struct arena *arena, const struct frame_ref *frame)
 {
-	return pair->w.now;
+	const Chat__V1__ServerFrame *decoded;
+
+	frame_arena_init(arena);
+	assert_ok(frame_decode_server(
+	    BYTES(frame->data + FRAME_HEADER_BYTES, frame->len - FRAME_HEADER_BYTES), arena, &decoded));
+	return decoded;
 }
 
-static void
-note_event(struct peer *peer, const struct chat_event *event)
+void
+tamper_replace(struct frame_ref **frame, const Chat__V1__ServerFrame *with)
 {
-	struct told *told;
-	const struct chat_id *room = chat_event_room(event);
+	size_t len = frame_server_bytes(with);
+	struct frame_ref *other = frame_ref_new(len);
 
-	if (peer->told_count == peer->told_cap) {
-		peer->told_cap = peer->told_cap > 0 ? 2 * peer->told_cap : 64;
-		peer->told = reallocarray(peer->told, peer->told_cap, sizeof *peer->told);
-		assert_non_null(peer->told);
-	}
-	told = &peer->told[peer->told_count++];
-	*told = (struct told){
-	    .type = chat_event_type(event),
-	    .flags = chat_event_flags(event),
-	    .err = chat_event_err(event),
-	    .token = chat_event_token(event),
-	    .seq = chat_event_seq(event),
-	    .number = chat_event_number(event),
-	    .self = chat_event_self(event),
-	    .target_self = chat_event_target_self(event),
-	};
-	if (room != NULL)
-		memcpy(told->room.b, room->b, sizeof told->room.b);
-	snprintf(told->label, sizeof told->label, "%s", chat_event_label(event));
-	snprintf(told->actor, sizeof told->actor, "%s", chat_event_actor(event));
-	snprintf(told->target, sizeof told->target, "%s", chat_event_target(event));
-	snprintf(told->text, sizeof told->text, "%s", chat_event_text(event));
-	snprintf(told->mend, sizeof told->mend, "%s", chat_event_mend(event));
-}
-
-static void
-take_events(struct peer *peer)
-{
-	struct chat_event *event;
-	struct pair_account *account = account_of(peer->pair, BYTES_STR(peer->account));
-	struct work *work;
-
-	while ((event = session_next_event(peer->s)) != NULL) {
-		enum chat_event_type type = chat_event_type(event);
-		enum chat_err why = chat_event_err(event);
-
-		note_event(peer, event);
-		chat_event_free(event);
-		if (type == CHAT_EVENT_PASSWORD_NEEDED && !peer->no_password && why != CHAT_ERR_LOGIN_REFUSED)
-			assert_ok(
-			    session_give_password(peer->s, BYTES_STR(account->password), peer->pair->w.now));
-	}
-	while ((work = session_next_work(peer->s)) != NULL)
-		STAILQ_INSERT_TAIL(&peer->works, work, link);
-}
-
-/* The connection ended from the client's side, if it wants that. */
-static void
-look_at_end(struct peer *peer)
-{
-	if (peer->conn >= 0 && session_end(peer->s) != NULL && session_output(peer->s).len == 0)
-		peer_cut(peer);
-}
-
-static void
-after_call(struct peer *peer)
-{
-	take_events(peer);
-	look_at_end(peer);
-}
-
-static void
-open_session(struct peer *peer)
-{
-	struct session_config config = {
-	    .software = "pair 1",
-	    .storage = peer->st,
-	    .random = peer->pair->w.random,
-	};
-
-	assert_ok(account_name_set(BYTES_STR(peer->account), &config.account));
-	assert_ok(session_new(&config, &peer->s));
-	after_call(peer);
+	assert_non_null(other);
+	frame_server_put(with, other->data, len);
+	frame_ref_unref(*frame);
+	*frame = other;
 }
 
 struct peer *
-peer_start(struct pair *pair, const char *account, struct storage *st)
+tamper_peer(struct pair *pair, const struct pair_conn *conn)
 {
-	struct peer *peer = &pair->peers[pair->peer_count++];
-
-	assert_true(pair->peer_count <= PAIR_PEERS);
-	*peer = (struct peer){.pair = pair, .account = account, .conn = -1};
-	STAILQ_INIT(&peer->works);
-	peer->st = st != NULL ? st : storage_memory_new(pair->w.seed + pair->peer_count);
-	open_session(peer);
-	return peer;
-}
-
-void
-peer_connect(struct peer *peer)
-{
-	struct pair *pair = peer->pair;
-	struct pair_conn *conn;
-
-	if (peer->conn >= 0)
-		return;
-	peer->conn = (int)(peer - pair->peers);
-	conn = &pair->conns[peer->conn];
-	assert_false(conn->open);
-	*conn = (struct pair_conn){
-	    .open = true,
-	    .ref = {.slot = (uint32_t)peer->conn,
-		.loop = (uint16_t)((uint32_t)peer->conn % WORLD_LOOPS),
-		.generation = ++pair->generation},
-	    .phase = PHASE_NEW,
-	};
-	pair->w.random.fill(pair->w.random.ctx, conn->binding, sizeof conn->binding);
-	session_connected(peer->s, conn->binding, pair->w.now);
-	after_call(peer);
-}
-
-void
-peer_cut(struct peer *peer)
-{
-	if (peer->conn < 0)
-		return;
-	conn_close(peer->pair, &peer->pair->conns[peer->conn]);
-	peer->conn = -1;
-	session_disconnected(peer->s, peer->pair->w.now);
-	take_events(peer);
-}
-
-static void
-drop_works(struct peer *peer)
-{
-	struct work *work;
-
-	while ((work = STAILQ_FIRST(&peer->works)) != NULL) {
-		STAILQ_REMOVE_HEAD(&peer->works, link);
-		work_free(work);
-	}
-}
-
-void
-peer_crash(struct peer *peer)
-{
-	struct storage *kept;
-
-	/* What was stored at this moment; what session_free() would still write is lost, as by a kill. */
-	storage_memory_crash(peer->st);
-	kept = storage_memory_copy(peer->st);
-	if (peer->conn >= 0)
-		conn_close(peer->pair, &peer->pair->conns[peer->conn]);
-	peer->conn = -1;
-	session_free(peer->s);
-	drop_works(peer);
-	storage_memory_free(peer->st);
-	peer->st = kept;
-	open_session(peer);
-}
-
-static int
-index_of(const char *account)
-{
-	static const char *const names[] = {"alice", "bob", "carol", "dave"};
-
-	for (int i = 0; i < (int)ARRAY_LEN(names); i++)
-		if (strcmp(names[i], account) == 0)
-			return i;
-	fail_msg("no fixture key for %s", account);
-	return 0;
-}
-
-/* Making a key takes a second: the fixtures' are there. */
-static void
-fixture_key(struct peer *peer, struct work *work)
-{
-	static const char *const files[] = {"rsa-alice.der", "rsa-bob.der", "rsa-carol.der", "rsa-dave.der"};
-	char path[512];
-	uint8_t *der;
-	size_t len;
-
-	snprintf(path, sizeof path, "%s/tests/fixtures/%s", unit_srcdir(), files[index_of(peer->account)]);
-	der = unit_read_file(path, &len);
-	assert_non_null(der);
-	work->err = rsa_key_from_pkcs8(BYTES(der, len), &work->keygen.key);
-	assert_ok(work->err);
-	free(der);
-}
-
-static void
-run_work(struct peer *peer)
-{
-	struct work *work = STAILQ_FIRST(&peer->works);
-
-	STAILQ_REMOVE_HEAD(&peer->works, link);
-	if (work->type == WORK_KEYGEN)
-		fixture_key(peer, work);
-	else
-		work_run(work);
-	session_work_done(peer->s, work, peer->pair->w.now);
-	after_call(peer);
-}
-
-/* ---- steps ---- */
-
-/* Some bytes from the client to the server. */
-static bool
-move_up(struct peer *peer, size_t n)
-{
-	struct bytes out = session_output(peer->s);
-
-	if (peer->conn < 0 || out.len == 0)
-		return false;
-	if (n > out.len)
-		n = out.len;
-	assert_ok(buf_append(&peer->pair->conns[peer->conn].in, out.data, n));
-	session_sent(peer->s, n);
-	look_at_end(peer);
-	return true;
-}
-
-static bool
-move_down(struct peer *peer, size_t n)
-{
-	struct pair_conn *conn;
-	uint8_t *piece;
-
-	if (peer->conn < 0 || session_is_full(peer->s))
-		return false;
-	conn = &peer->pair->conns[peer->conn];
-	if (conn->out.len == 0)
-		return false;
-	if (n > conn->out.len)
-		n = conn->out.len;
-	piece = malloc(n);
-	assert_non_null(piece);
-	memcpy(piece, conn->out.data, n);
-	buf_drop(&conn->out, n);
-	/* Room in the queue: what fell behind is read. */
-	for (size_t i = 0; i < PAIR_SUBS; i++)
-		if (conn->subs[i].used)
-			settle_sub(peer->pair, conn, &conn->subs[i]);
-	session_receive(peer->s, BYTES(piece, n), peer->pair->w.now);
-	free(piece);
-	after_call(peer);
-	return true;
-}
-
-static bool
-tick_due(struct peer *peer)
-{
-	if (peer->s == NULL || session_next_deadline_ms(peer->s) > peer->pair->w.now.mono_ms)
-		return false;
-	session_tick(peer->s, peer->pair->w.now);
-	after_call(peer);
-	return true;
-}
-
-static bool
-engine_tick_due(struct pair *pair)
-{
-	if (engine_next_deadline_ms(pair->w.engine) > pair->w.now.mono_ms)
-		return false;
-	mail(pair, command_new(CMD_TICK, (struct conn_ref){0}, 0, 0));
-	return true;
-}
-
-/* Bytes come as one, a few, or all. */
-static size_t
-some_bytes(struct pair *pair)
-{
-	switch (unit_rand(&pair->seed) % 4) {
-	case 0:
-		return 1 + unit_rand(&pair->seed) % 16;
-	case 1:
-		return 1 + unit_rand(&pair->seed) % 1000;
-	default:
-		return 64 * 1024;
-	}
-}
-
-static bool
-step_kind(struct pair *pair, unsigned kind, size_t who)
-{
-	struct peer *peer = &pair->peers[who];
-
-	switch (kind) {
-	case 0:
-		return move_up(peer, some_bytes(pair));
-	case 1:
-		return move_down(peer, some_bytes(pair));
-	case 2:
-		return peer->conn >= 0 && take_request(pair, &pair->conns[peer->conn]);
-	case 3:
-		if (STAILQ_EMPTY(&peer->works))
-			return false;
-		run_work(peer);
-		return true;
-	case 4:
-		return tick_due(peer);
-	case 5:
-		if (STAILQ_EMPTY(&pair->mailbox))
-			return false;
-		take_turn(pair, 1 + unit_rand(&pair->seed) % 8);
-		return true;
-	default:
-		if (STAILQ_EMPTY(&pair->reads))
-			return false;
-		run_read(pair);
-		return true;
-	}
-}
-
-#define STEP_KINDS 7
-
-bool
-pair_step(struct pair *pair)
-{
-	unsigned first = (unsigned)(unit_rand(&pair->seed) % STEP_KINDS);
-	size_t who = unit_rand(&pair->seed) % pair->peer_count;
-
-	(void)engine_tick_due(pair);
-	for (unsigned i = 0; i < STEP_KINDS; i++)
-		for (size_t k = 0; k < pair->peer_count; k++)
-			if (step_kind(pair, (first + i) % STEP_KINDS, (who + k) % pair->peer_count))
-				return true;
-	return false;
-}
-
-void
-pair_settle(struct pair *pair)
-{
-	unsigned steps = 0;
-
-	while (pair_step(pair))
-		if (++steps > 200000) {
-			for (size_t i = 0; i < pair->peer_count; i++)
-				peer_print(&pair->peers[i]);
-			fail_msg("it does not come to rest");
-		}
-}
-
-static void
-go_on(struct pair *pair, uint64_t ms)
-{
-	pair->w.now.mono_ms += ms;
-	pair->w.now.unix_ms += ms;
-}
-
-void
-pair_pass(struct pair *pair, uint64_t ms)
-{
-	uint64_t until = pair->w.now.mono_ms + ms;
-
-	for (;;) {
-		uint64_t next = until;
-
-		pair_settle(pair);
-		for (size_t i = 0; i < pair->peer_count; i++) {
-			uint64_t deadline = session_next_deadline_ms(pair->peers[i].s);
-
-			if (deadline < next)
-				next = deadline;
-		}
-		if (engine_next_deadline_ms(pair->w.engine) < next)
-			next = engine_next_deadline_ms(pair->w.engine);
-		if (pair->w.now.mono_ms >= until)
-			break;
-		go_on(pair, next > pair->w.now.mono_ms ? next - pair->w.now.mono_ms : 1);
-	}
-}
-
-void
-pair_heal(struct pair *pair)
-{
-	for (unsigned round = 0; round < 40; round++) {
-		bool well = true;
-
-		for (size_t i = 0; i < pair->peer_count; i++)
-			peer_connect(&pair->peers[i]);
-		pair_pass(pair, 1000);
-		for (size_t i = 0; i < pair->peer_count; i++)
-			well = well && session_ready(pair->peers[i].s) &&
-			       storage_memory_outbox_count(pair->peers[i].st) == 0;
-		if (well && round > 0)
-			return;
-	}
-	for (size_t i = 0; i < pair->peer_count; i++)
-		peer_print(&pair->peers[i]);
-	fail_msg("it does not heal");
+	return &pair->peers[conn - pair->conns];
 }
 
 /* ---- the pair ---- */
@@ -1225,7 +875,7 @@ pair_accounts(struct pair *pair)
 	if (passwd_table_parse(buf_bytes(&text), "passwd", &cmd->accounts.table, &why) != CHAT_OK)
 		fail_msg("%s", why.text);
 	buf_fini(&text);
-	mail(pair, cmd);
+	pair_mail(pair, cmd);
 }
 
 static void
@@ -1251,16 +901,16 @@ pair_start(struct pair *pair, uint64_t seed)
 		snprintf(pair->accounts[i].id, sizeof pair->accounts[i].id, "%016zx", i + 1);
 	}
 	pair_accounts(pair);
-	take_turn(pair, 1);
+	pair_take_turn(pair, 1);
 }
 
 static void
 drop_server_work(struct pair *pair)
 {
 	while (!STAILQ_EMPTY(&pair->reads))
-		run_read(pair);
+		pair_run_read(pair);
 	while (!STAILQ_EMPTY(&pair->mailbox))
-		take_turn(pair, 64);
+		pair_take_turn(pair, 64);
 }
 
 void
@@ -1273,7 +923,7 @@ pair_restart_server(struct pair *pair)
 	world_restart(&pair->w);
 	open_reader(pair);
 	pair_accounts(pair);
-	take_turn(pair, 1);
+	pair_take_turn(pair, 1);
 }
 
 void
@@ -1284,7 +934,7 @@ pair_end(struct pair *pair)
 
 		peer_cut(peer);
 		session_free(peer->s);
-		drop_works(peer);
+		peer_drop_works(peer);
 		storage_memory_free(peer->st);
 		free(peer->told);
 	}
@@ -1292,162 +942,4 @@ pair_end(struct pair *pair)
 	read_scratch_fini(&pair->scratch);
 	store_reader_close(pair->reader);
 	world_end(&pair->w);
-}
-
-/* ---- looking ---- */
-
-struct chat_event *
-peer_done(struct peer *peer, uint64_t *ret_token)
-{
-	struct chat_event *done = event_new_done(++peer->last_token);
-
-	assert_non_null(done);
-	*ret_token = peer->last_token;
-	return done;
-}
-
-const struct told *
-peer_told_text(const struct peer *peer, enum chat_event_type type, const char *text)
-{
-	for (size_t i = peer->told_count; i-- > 0;)
-		if (peer->told[i].type == type && (text == NULL || strcmp(peer->told[i].text, text) == 0))
-			return &peer->told[i];
-	return NULL;
-}
-
-const struct told *
-peer_told(const struct peer *peer, enum chat_event_type type)
-{
-	return peer_told_text(peer, type, NULL);
-}
-
-const struct told *
-peer_done_of(const struct peer *peer, uint64_t token)
-{
-	const struct told *found = NULL;
-
-	for (size_t i = 0; i < peer->told_count; i++) {
-		if (peer->told[i].type != CHAT_EVENT_DONE || peer->told[i].token != token)
-			continue;
-		if (found != NULL)
-			fail_msg("%s has two DONEs of %llu", peer->account, (unsigned long long)token);
-		found = &peer->told[i];
-	}
-	return found;
-}
-
-size_t
-peer_count(const struct peer *peer, enum chat_event_type type, const char *text)
-{
-	size_t count = 0;
-
-	for (size_t i = 0; i < peer->told_count; i++)
-		count +=
-		    peer->told[i].type == type && (text == NULL || strcmp(peer->told[i].text, text) == 0);
-	return count;
-}
-
-void
-peer_forget(struct peer *peer)
-{
-	peer->told_count = 0;
-}
-
-void
-peer_print(const struct peer *peer)
-{
-	const struct session_end *end = session_end(peer->s);
-
-	print_message("# %s, %s%s%s\n", peer->account, peer->conn >= 0 ? "connected" : "not connected",
-	    end != NULL ? ", ended: " : "", end != NULL ? end->text : "");
-	for (size_t i = 0; i < peer->told_count; i++) {
-		const struct told *told = &peer->told[i];
-		struct chat_event event = {.type = told->type};
-
-		print_message("#   %s %s #%llu %s>%s n=%llu token=%llu %s%s%s \"%s\" [%s]\n",
-		    chat_event_type_name(&event), told->label, (unsigned long long)told->seq, told->actor,
-		    told->target, (unsigned long long)told->number, (unsigned long long)told->token,
-		    chat_err_name(told->err), told->flags & CHAT_FLAG_REPLAY ? " replay" : "",
-		    told->flags & CHAT_FLAG_HISTORY ? " history" : "", told->text, told->mend);
-	}
-}
-
-const struct told *
-pair_assert_done(struct peer *peer, uint64_t token, enum chat_err err, const char *file, int line)
-{
-	const struct told *done = peer_done_of(peer, token);
-
-	if (done == NULL || done->err != err) {
-		for (size_t i = 0; i < peer->pair->peer_count; i++)
-			peer_print(&peer->pair->peers[i]);
-		print_error("token %llu of %s: %s\n", (unsigned long long)token, peer->account,
-		    done == NULL ? "not done" : done->text);
-		_fail(file, line);
-	}
-	return done;
-}
-
-/* ---- the usual ---- */
-
-struct digest
-peer_create(struct peer *peer, const char *name)
-{
-	const struct told *done;
-	uint64_t token;
-
-	session_create(peer->s, peer_done(peer, &token), BYTES_STR(name), peer->pair->w.now);
-	take_events(peer);
-	pair_settle(peer->pair);
-	done = assert_done(peer, token, CHAT_OK);
-	return done->room;
-}
-
-void
-peer_invite(struct peer *peer, const struct digest *room, const char *account)
-{
-	struct account_name name;
-	uint64_t token;
-
-	assert_ok(account_name_set(BYTES_STR(account), &name));
-	session_invite(peer->s, peer_done(peer, &token), room, &name, 1, peer->pair->w.now);
-	take_events(peer);
-	pair_settle(peer->pair);
-	(void)assert_done(peer, token, CHAT_OK);
-}
-
-void
-peer_accept(struct peer *peer, const struct digest *room)
-{
-	uint64_t token;
-
-	session_accept(peer->s, peer_done(peer, &token), room, peer->pair->w.now);
-	take_events(peer);
-	pair_settle(peer->pair);
-	(void)assert_done(peer, token, CHAT_OK);
-}
-
-uint64_t
-peer_say(struct peer *peer, const struct digest *room, const char *text)
-{
-	uint64_t token;
-
-	session_send(peer->s, peer_done(peer, &token), room, BYTES_STR(text), peer->pair->w.now);
-	take_events(peer);
-	return token;
-}
-
-struct digest
-pair_room(struct pair *pair, struct peer **peers, size_t count)
-{
-	struct digest room;
-
-	for (size_t i = 0; i < count; i++)
-		peer_connect(peers[i]);
-	pair_settle(pair);
-	room = peer_create(peers[0], "ops");
-	for (size_t i = 1; i < count; i++) {
-		peer_invite(peers[0], &room, peers[i]->account);
-		peer_accept(peers[i], &room);
-	}
-	return room;
 }

@@ -13,6 +13,7 @@
 
 #include "engine_world.h"
 
+#include "base/arena.h"
 #include "libchat/session.h"
 #include "proto/requests.h"
 #include "server/delivery.h"
@@ -91,6 +92,7 @@ struct pair {
 	uint32_t generation;
 	uint64_t seed;     /* of the schedule */
 	unsigned hashes;   /* passwords compared */
+	unsigned busy;     /* so many password logins are answered `busy` */
 	size_t live_limit; /* bytes a client may be behind before live entries are not queued */
 	/* Tampering: called with every frame for a client before it is queued; false: it is not sent.  NULL:
 	 * nobody does. */
@@ -140,6 +142,14 @@ void peer_print(const struct peer *peer); /* all of it, for a failure */
 #define assert_done(peer, token, err) pair_assert_done((peer), (token), (err), __FILE__, __LINE__)
 const struct told *
 pair_assert_done(struct peer *peer, uint64_t token, enum chat_err err, const char *file, int line);
+
+/* ---- a server that lies ---- */
+
+/* What pair->tamper may do with a frame: look at it, and put another in its place. */
+const Chat__V1__ServerFrame *tamper_decode(struct arena *arena, const struct frame_ref *frame);
+void tamper_replace(struct frame_ref **frame, const Chat__V1__ServerFrame *with);
+/* The peer at the end of a connection. */
+struct peer *tamper_peer(struct pair *pair, const struct pair_conn *conn);
 
 /* ---- the usual requests, and settling ---- */
 

@@ -3,7 +3,7 @@
 # The sans-I/O core against the real engine and store, step by step in one process.
 check_LTLIBRARIES += tests/unit/libenginepair.la
 tests_unit_libenginepair_la_SOURCES = tests/unit/engine_pair.c tests/unit/engine_pair.h \
-	tests/unit/storage_memory.c tests/unit/storage_memory.h
+	tests/unit/engine_pair_priv.h tests/unit/pair_peer.c tests/unit/pair_steps.c tests/unit/storage_memory.c tests/unit/storage_memory.h
 tests_unit_libenginepair_la_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
 libs_pair = tests/unit/libenginepair.la src/libchat/libchat-core.la tests/unit/libengineworld.la $(libs_server) \
 	$(libs_unit)
@@ -11,13 +11,16 @@ EXTRA_DIST += tests/fixtures/rsa-carol.der tests/fixtures/rsa-dave.der
 
 session_tests = \
 	tests/unit/test_session \
-	tests/unit/test_session_schedule
+	tests/unit/test_session_schedule \
+	tests/unit/test_session_steps
 check_PROGRAMS += $(session_tests)
 TESTS += $(session_tests)
 tests_unit_test_session_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
 tests_unit_test_session_LDADD = $(libs_pair)
 tests_unit_test_session_schedule_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
 tests_unit_test_session_schedule_LDADD = $(libs_pair)
+tests_unit_test_session_steps_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_session_steps_LDADD = $(libs_pair)
 
 # The client around the sans-I/O core.
 libchat_client_tests = \
