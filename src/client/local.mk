@@ -28,3 +28,8 @@ src_client_libclient_la_SOURCES = \
 	src/client/wrap.c src/client/wrap.h
 src_client_libclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(READLINE_CFLAGS) $(JANSSON_CFLAGS)
 src_client_libclient_la_LIBADD = $(READLINE_LIBS) $(JANSSON_LIBS) $(LIBBSD_LIBS)
+
+# What libchat hides is not in it, so the few parts of base that the client uses are its own copy.
+bin_PROGRAMS += src/client/chat-client
+src_client_chat_client_SOURCES = src/client/main.c
+src_client_chat_client_LDADD = src/client/libclient.la src/libchat/libchat.la $(libs_base)

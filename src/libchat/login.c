@@ -75,6 +75,7 @@ on_hello(struct chat_session *s, struct call *call, const Chat__V1__ServerFrame 
 	if (login_refused(s, LOGIN_HELLO, &refusal))
 		return;
 	memcpy(realm.b, answer->hello_ok->realm.data, sizeof realm.b);
+	s->hello_unix_ms = answer->hello_ok->unix_ms;
 	if (s->has_stored && !realm_equal(&realm, &s->stored.realm)) {
 		session_fail(s, CHAT_ERR_PEER_CHANGED, true,
 		    "This is another server than the one that the stored identity belongs to.",

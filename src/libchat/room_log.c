@@ -191,7 +191,8 @@ new_item(const struct room *room, const struct in_entry *entry, bool with_wire)
 	if (item == NULL)
 		return NULL;
 	item->hash = room_head(room)->L;
-	if (entry->seq <= room->resumed_seq && !room->caught_up)
+	/* By the server's clock: a room that was made on this connection is read from its first entry too. */
+	if (entry->seq <= room->resumed_seq && !room->caught_up && entry->server_time_ms < room->s->hello_unix_ms)
 		item->flags = CHAT_FLAG_REPLAY;
 	return item;
 }

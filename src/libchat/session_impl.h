@@ -151,6 +151,7 @@ struct chat_session {
 	struct room_list room_list; /* all, in order of coming */
 	struct room_list woken;     /* to be looked at by session_run() */
 	bool rooms_listed;          /* GetRooms is through, on this connection */
+	uint64_t hello_unix_ms;     /* the server's clock when this connection began */
 	bool synced;                /* SYNCED was said, on this connection */
 	size_t queued_bytes;        /* of entries not taken yet, in all rooms */
 	uint64_t flush_ms;          /* when to write what is only in memory; 0: nothing is */

@@ -275,22 +275,26 @@ show_message(struct room *room, struct show_item *item, const struct showing *ho
 }
 
 static void
-show_name(struct room *room, const struct showing *how, bool last)
+show_name(struct room *room, const struct digest *by, const struct showing *how, bool last)
 {
 	struct chat_event *event = event_new(CHAT_EVENT_NAME);
 
-	if (event != NULL)
+	if (event != NULL) {
+		set_actor(event, room, by);
 		event_set_text(event, buf_bytes(&room->name));
+	}
 	give_out(room, event, how, last);
 }
 
 static void
-show_topic(struct room *room, const struct showing *how)
+show_topic(struct room *room, const struct digest *by, const struct showing *how)
 {
 	struct chat_event *event = event_new(CHAT_EVENT_TOPIC);
 
-	if (event != NULL)
+	if (event != NULL) {
+		set_actor(event, room, by);
 		event_set_text(event, buf_bytes(&room->topic));
+	}
 	give_out(room, event, how, true);
 }
 
@@ -313,9 +317,9 @@ show_rekey(struct room *room, struct show_item *item, const struct showing *how)
 	give_out(room, item->event, how, !name && !topic);
 	item->event = NULL;
 	if (name)
-		show_name(room, how, !topic);
+		show_name(room, &item->epoch->actor, how, !topic);
 	if (topic)
-		show_topic(room, how);
+		show_topic(room, &item->epoch->actor, how);
 	if (key == NULL)
 		say_missing(room, item->epoch, slot, how);
 	return true;

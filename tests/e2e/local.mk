@@ -3,6 +3,7 @@ e2e_tests = \
 	tests/e2e/test_examples.py \
 	tests/e2e/test_passwd.py
 server_e2e_tests = \
+	tests/e2e/test_chat.py \
 	tests/e2e/test_chatctl.py \
 	tests/e2e/test_server_check.py \
 	tests/e2e/test_server_reload.py \
