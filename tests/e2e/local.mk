@@ -4,10 +4,11 @@ e2e_tests = \
 	tests/e2e/test_passwd.py
 server_e2e_tests = \
 	tests/e2e/test_chat.py \
+	tests/e2e/test_demo.py \
 	tests/e2e/test_chatctl.py \
 	tests/e2e/test_server_check.py \
 	tests/e2e/test_server_reload.py \
 	tests/e2e/test_server_start.py
 TESTS += $(e2e_tests) $(server_e2e_tests)
 threads_tests += $(server_e2e_tests)
-EXTRA_DIST += $(e2e_tests) $(server_e2e_tests) tests/e2e/harness.py tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem
+EXTRA_DIST += $(e2e_tests) $(server_e2e_tests) tests/e2e/harness.py tests/e2e/demo.py tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem
