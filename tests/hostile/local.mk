@@ -14,8 +14,10 @@ $(tests_hostile_libhostile_la_OBJECTS): | $(BUILT_SOURCES)
 hostile_tests = \
 	tests/hostile/hostile_fields \
 	tests/hostile/hostile_frames \
+	tests/hostile/hostile_load \
 	tests/hostile/hostile_logins \
-	tests/hostile/hostile_rooms
+	tests/hostile/hostile_rooms \
+	tests/hostile/hostile_time
 check_PROGRAMS += $(hostile_tests)
 TESTS += $(hostile_tests)
 threads_tests += $(hostile_tests)
@@ -26,10 +28,16 @@ $(tests_hostile_hostile_fields_OBJECTS): | $(BUILT_SOURCES)
 tests_hostile_hostile_frames_CPPFLAGS = $(hostile_cppflags) $(GNUTLS_CFLAGS)
 tests_hostile_hostile_frames_LDADD = $(hostile_ldadd) $(GNUTLS_LIBS)
 $(tests_hostile_hostile_frames_OBJECTS): | $(BUILT_SOURCES)
+tests_hostile_hostile_load_CPPFLAGS = $(hostile_cppflags)
+tests_hostile_hostile_load_LDADD = $(hostile_ldadd)
+$(tests_hostile_hostile_load_OBJECTS): | $(BUILT_SOURCES)
 tests_hostile_hostile_logins_CPPFLAGS = $(hostile_cppflags)
 tests_hostile_hostile_logins_LDADD = $(hostile_ldadd)
 $(tests_hostile_hostile_logins_OBJECTS): | $(BUILT_SOURCES)
 tests_hostile_hostile_rooms_CPPFLAGS = $(hostile_cppflags)
 tests_hostile_hostile_rooms_LDADD = $(hostile_ldadd)
 $(tests_hostile_hostile_rooms_OBJECTS): | $(BUILT_SOURCES)
+tests_hostile_hostile_time_CPPFLAGS = $(hostile_cppflags)
+tests_hostile_hostile_time_LDADD = $(hostile_ldadd)
+$(tests_hostile_hostile_time_OBJECTS): | $(BUILT_SOURCES)
 endif
