@@ -7,8 +7,8 @@
  * The log): what the server and every member believe, computed from the room's log alone.  Both sides call
  * these functions.
  *
- * It does no I/O, knows no clock, makes no randomness, and verifies no signature of an event or message: the
- * caller says whether it was good (event_signatures_good() with roster_actor_key()).  It holds no text and no
+ * It does no I/O, knows no clock, makes no randomness, and verifies no signature: the caller says whether
+ * it was good (event_signatures_good() with roster_actor_key()).  It holds no text and no
  * keys of epochs.
  *
  * A refused post changes nothing.  Between roster_begin() and roster_commit() any number of posts can be
@@ -201,11 +201,11 @@ roster_post_message(struct roster *roster, const struct message_header *header, 
 
 /*
  * Judges a re-wrap: not_allowed (unknown epoch, wrapper not joined or not the poster, recipient not
- * entitled), conflict (not the card in the chain; current is that card's hash), bad_signature.  It is no
- * entry and changes nothing here.  The signature is verified here, last.
+ * entitled), conflict (not the card in the chain; current is that card's hash), bad_signature (by
+ * signature_good: rewrap_signature_good() under the wrapper's key).  It is no entry and changes nothing here.
  */
 enum chat_err roster_judge_rewrap(const struct roster *roster, const struct rewrap *rewrap,
-    const struct digest *poster, struct roster_refusal *ret_refusal) MUST_USE;
+    const struct digest *poster, bool signature_good, struct roster_refusal *ret_refusal) MUST_USE;
 
 /*
  * --- reading a log, on a client ---
@@ -255,8 +255,8 @@ enum chat_err roster_set_head(struct roster *roster, const struct log_head *head
 /* After roster_set_head(): the device's last counter, as it was stored.  CHAT_ERR_NOMEM. */
 enum chat_err roster_set_counter(struct roster *roster, const struct digest *sender,
     const struct device_id *device, uint64_t last) MUST_USE;
-/* After roster_set_head(): the counters are at least what was set, for of some messages only stubs were seen. A
- * device's first message from here on proves no gap. */
+/* After roster_set_head(): the counters are at least what was set, for of some messages only stubs were seen.
+ * A device's first message from here on proves no gap. */
 void roster_set_blind(struct roster *roster);
 
 /*

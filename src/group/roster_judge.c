@@ -280,7 +280,7 @@ roster_judge_event(
 
 enum chat_err
 roster_judge_rewrap(const struct roster *roster, const struct rewrap *rewrap, const struct digest *poster,
-    struct roster_refusal *ret_refusal)
+    bool signature_good, struct roster_refusal *ret_refusal)
 {
 	const struct roster_epoch *epoch = roster_epoch(roster, &rewrap->epoch_id);
 	const struct roster_member *wrapper = roster_find(roster, &rewrap->wrapper);
@@ -298,7 +298,7 @@ roster_judge_rewrap(const struct roster *roster, const struct rewrap *rewrap, co
 		refusal.has_current = true;
 		refusal.current = recipient->card_hash;
 		err = refuse(&refusal, CHAT_ERR_CONFLICT, "not the card in the chain");
-	} else if (!rewrap_signature_good(rewrap, wrapper->ed_pk))
+	} else if (!signature_good)
 		err = refuse(&refusal, CHAT_ERR_BAD_SIGNATURE, "re-wrap");
 	else
 		err = CHAT_OK;

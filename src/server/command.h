@@ -61,7 +61,8 @@ enum status_what {
 	STATUS_ROOMS,    /* the same for each room */
 };
 
-/* One posted event: the wire bytes, and what the loop found of the signatures in it (its own and a carried card's). */
+/* One posted event or re-wrap: the wire bytes, and what the loop found of the signatures in it (its own and a carried
+ * card's), by the key of this session's member. */
 struct command_event {
 	struct bytes wire; /* inside the command's body */
 	bool signatures_good;

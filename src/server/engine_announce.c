@@ -179,6 +179,8 @@ settle_stay(struct engine *engine, struct room *room, uint32_t i)
 	struct session *session;
 	struct stay *stay;
 
+	if (room->turn.out_seq[i] != 0)
+		room_end_ask(room, &change->member_id);
 	if (account == NULL)
 		return;
 	/* It may have been loaded in this turn, before the commit. */

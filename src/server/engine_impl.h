@@ -239,7 +239,9 @@ void judge_offer_entries(struct engine *engine, struct pending *p);
 void judge_post_rewraps(struct engine *engine, struct pending *p);
 void finish_post_rewraps(struct engine *engine, struct pending *p);
 void finish_ask_rewrap(struct engine *engine, struct pending *p);
-/* Passes asks on: all to one session, or (NULL) each to a few. */
+/* The member's stay has ended. */
+void room_end_ask(struct room *room, const struct digest *member_id);
+/* Passes the room's asks on to a session that has come to follow it. */
 void room_push_asks(struct engine *engine, struct room *room, const struct session *to);
 
 /* ---- engine_announce.c ---- */

@@ -115,9 +115,10 @@ struct watched {
 /* Somebody who asked for a re-wrap. */
 struct rewrap_ask {
 	struct digest member_id;
-	uint32_t epoch_count;
+	uint32_t passed_on; /* to so many sessions */
 	TAILQ_ENTRY(rewrap_ask) link;
-	struct digest epoch_ids[EPOCHS_ASKED_MAX];
+	uint32_t epoch_count;
+	struct digest epoch_ids[];
 };
 
 /* What this turn adds to a room; its arrays are kept between turns. */
@@ -178,6 +179,7 @@ struct pending {
 	uint32_t taken_count;
 	struct room *room; /* of a post: where its entries are in the room's turn */
 	uint32_t first_entry, entry_count;
+	size_t first_op;     /* of re-wraps: where their operations begin in the batch */
 	struct store_op *op; /* of other changes: the operation that decides */
 };
 

@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "group/epoch.h"
 #include "group/event.h"
 #include "group/loghash.h"
 #include "group/seal.h"
@@ -258,7 +259,7 @@ session_post_message(struct conn *c, const Chat__V1__ClientFrame *frame)
 	session_post_write(c, cmd);
 }
 
-/* The rules verify the signatures of re-wraps themselves, for the wrapper's key is in the roster. */
+/* As of events: of another's re-wrap the rules say something else before they ask for its signature. */
 void
 session_post_rewraps(struct conn *c, const Chat__V1__ClientFrame *frame)
 {
@@ -272,8 +273,12 @@ session_post_rewraps(struct conn *c, const Chat__V1__ClientFrame *frame)
 	cmd->rewraps.rewraps = (struct command_event *)(void *)cmd->body;
 	cmd->rewraps.count = (uint32_t)request->n_rewrap;
 	for (size_t i = 0; i < request->n_rewrap; i++) {
-		cmd->rewraps.rewraps[i].wire = session_put(cmd, &at, wire_bytes(request->rewrap[i]));
-		cmd->rewraps.rewraps[i].signatures_good = false;
+		struct command_event *to = &cmd->rewraps.rewraps[i];
+		struct rewrap rewrap;
+
+		to->wire = session_put(cmd, &at, wire_bytes(request->rewrap[i]));
+		to->signatures_good =
+		    rewrap_decode(to->wire, &rewrap) == CHAT_OK && rewrap_signature_good(&rewrap, c->ed_pk);
 	}
 	session_post_write(c, cmd);
 }

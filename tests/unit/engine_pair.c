@@ -338,8 +338,15 @@ do_post_rewraps(struct pair *pair, struct pair_conn *conn, const Chat__V1__Clien
 
 	cmd->rewraps.rewraps = (struct command_event *)(void *)cmd->body;
 	cmd->rewraps.count = (uint32_t)request->n_rewrap;
-	for (size_t i = 0; i < request->n_rewrap; i++)
-		cmd->rewraps.rewraps[i].wire = put(cmd, &at, wire_bytes(request->rewrap[i]));
+	for (size_t i = 0; i < request->n_rewrap; i++) {
+		struct command_event *to = &cmd->rewraps.rewraps[i];
+		struct rewrap rewrap;
+
+		to->wire = put(cmd, &at, wire_bytes(request->rewrap[i]));
+		assert_ok(rewrap_decode(to->wire, &rewrap));
+		to->signatures_good = rewrap_signature_good(&rewrap, conn->ed_pk);
+		assert_true(to->signatures_good);
+	}
 	pair_mail(pair, cmd);
 }
 

@@ -90,5 +90,9 @@ const struct limit_row limits_table[] = {
     OWN(TURN_US_MAX),
     OWN(ENGINE_MAILBOX_MAX),
     OWN(LOOP_FRAMES_HIGH_BYTES),
+    OWN(IDLE_ROOMS_KEPT),
+    OWN(IDLE_ROOM_BYTES_KEPT),
+    OWN(IDLE_ACCOUNTS_KEPT),
+    OWN(IDLE_STAYS_KEPT),
 };
 const size_t limits_table_count = sizeof(limits_table) / sizeof(limits_table[0]);

@@ -9,6 +9,7 @@ server_tests = \
 	tests/unit/test_engine_accounts \
 	tests/unit/test_engine_faults \
 	tests/unit/test_engine_posts \
+	tests/unit/test_engine_rewraps \
 	tests/unit/test_engine_schedule
 check_PROGRAMS += $(server_tests)
 TESTS += $(server_tests)
@@ -19,6 +20,7 @@ tests_unit_test_engine_accounts_LDADD = $(libs_engine)
 tests_unit_test_engine_faults_SOURCES = tests/unit/test_engine_faults.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h
 tests_unit_test_engine_faults_LDADD = $(libs_engine) $(SQLITE_LIBS)
 tests_unit_test_engine_posts_LDADD = $(libs_engine)
+tests_unit_test_engine_rewraps_LDADD = $(libs_engine)
 tests_unit_test_engine_schedule_LDADD = $(libs_engine)
 
 # From the socket to the engine: a whole server in the test's process.

@@ -559,16 +559,20 @@ rewrap(const struct person *wrapper, const struct person *recipient, uint64_t ep
 	    .wrapper = *person_id(wrapper),
 	    .wrap = BYTES_ARRAY(wrap),
 	};
+	const struct digest *poster_id = poster != NULL ? person_id(poster) : NULL;
 	struct roster_refusal refusal;
 	uint8_t wire[REWRAP_BYTES];
 	enum chat_err err;
+	bool good;
 
 	rewrap_build(&wrapper->identity.sign, &draft, wire);
 	wire[REWRAP_BYTES - 1] ^= spoil;
 	assert_ok(rewrap_decode(BYTES_ARRAY(wire), &draft));
-	assert_err(roster_judge_rewrap(room, &draft, poster != NULL ? person_id(poster) : NULL, &refusal),
-	    roster_judge_rewrap(room, &draft, poster != NULL ? person_id(poster) : NULL, NULL));
-	err = roster_judge_rewrap(room, &draft, poster != NULL ? person_id(poster) : NULL, &refusal);
+	good = rewrap_signature_good(&draft, wrapper->identity.sign.pk);
+	assert_int_equal(good, !spoil);
+	assert_err(roster_judge_rewrap(room, &draft, poster_id, good, &refusal),
+	    roster_judge_rewrap(room, &draft, poster_id, good, NULL));
+	err = roster_judge_rewrap(room, &draft, poster_id, good, &refusal);
 	if (err == CHAT_ERR_CONFLICT)
 		assert_true(digest_equal(&refusal.current, &the(recipient)->card_hash));
 	return err;

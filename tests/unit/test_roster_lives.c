@@ -462,6 +462,14 @@ step_message(struct life *l)
 	message_on_client(l, &message, &entry);
 }
 
+static bool
+rewrap_good(const struct roster *r, const struct rewrap *rewrap)
+{
+	const struct roster_member *wrapper = roster_member(r, &rewrap->wrapper);
+
+	return wrapper != NULL && rewrap_signature_good(rewrap, wrapper->ed_pk);
+}
+
 static void
 step_rewrap(struct life *l)
 {
@@ -472,12 +480,14 @@ step_rewrap(struct life *l)
 	if (err != CHAT_OK)
 		refusal.err = err;
 	else
-		err = roster_judge_rewrap(l->server, &rewrap, &rewrap.wrapper, &refusal);
+		err = roster_judge_rewrap(
+		    l->server, &rewrap, &rewrap.wrapper, rewrap_good(l->server, &rewrap), &refusal);
 	check_refusal(l, err, &refusal);
 	if (refusal.err == CHAT_OK || strcmp(refusal.why, "decoding") != 0) {
 		struct roster_refusal again;
 
-		assert_err(roster_judge_rewrap(l->client, &rewrap, NULL, &again), err);
+		assert_err(roster_judge_rewrap(l->client, &rewrap, NULL, rewrap_good(l->client, &rewrap), &again),
+		    err);
 	}
 }
 
