@@ -99,7 +99,7 @@ struct storage_ops {
 
 	enum chat_err (*get_identity)(struct storage *st, struct stored_identity *ret);
 	enum chat_err (*put_identity)(struct storage *st, const struct stored_identity *identity); /* also replaces */
-	enum chat_err (*get_bag)(struct storage *st, struct buf *ret_blob);
+	enum chat_err (*get_bag)(struct storage *st, struct buf *ret_blob); /* appends */
 	enum chat_err (*put_bag)(struct storage *st, struct bytes blob, uint64_t version);
 
 	/* The id of this process's slot; renew makes another, for a storage that turned out to be a copy. */

@@ -105,11 +105,7 @@ sqlite_get_bag(struct storage *st, struct buf *ret_blob)
 	if (!err) {
 		struct bytes blob = db_col_bytes(stmt, 0);
 
-		err = buf_reserve(ret_blob, blob.len);
-		if (!err) {
-			buf_clear(ret_blob);
-			err = buf_append(ret_blob, blob.data, blob.len);
-		}
+		err = buf_append(ret_blob, blob.data, blob.len);
 	}
 	db_done(db, DB_GET_BAG, stmt);
 	return err;

@@ -43,6 +43,8 @@ tests_unit_test_connect_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
 tests_unit_test_connect_LDADD = $(libs_libchat) $(libs_unit) $(GNUTLS_LIBS)
 tests_unit_test_datadir_LDADD = $(libs_libchat) $(libs_unit)
 tests_unit_test_identity_file_LDADD = $(libs_libchat) $(libs_unit)
+tests_unit_test_storage_contract_SOURCES = tests/unit/test_storage_contract.c tests/unit/storage_memory.c \
+	tests/unit/storage_memory.h
 tests_unit_test_storage_contract_LDADD = $(libs_libchat) $(libs_unit)
 tests_unit_test_storage_sqlite_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
 tests_unit_test_storage_sqlite_LDADD = $(libs_libchat) $(libs_unit) $(SQLITE_LIBS)

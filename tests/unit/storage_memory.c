@@ -364,19 +364,6 @@ put_room(struct storage *st, const struct stored_room *from)
 }
 
 static enum chat_err
-remove_room(struct storage *st, const struct digest *room_id)
-{
-	struct mem_room *room = find_room(st, room_id);
-	struct mem *mem = now_of(st);
-
-	if (room == NULL)
-		return CHAT_OK;
-	room_fini(room);
-	*room = mem->rooms[--mem->room_count];
-	return CHAT_OK;
-}
-
-static enum chat_err
 put_entry(struct storage *st, const struct digest *room_id, const struct stored_entry *entry)
 {
 	enum chat_err err = change(st);
@@ -608,6 +595,27 @@ each_invite(struct storage *st, storage_invite_fn fn, void *ctx)
 	for (size_t i = 0; i < mem->invite_count; i++)
 		if (!fn(ctx, &mem->invites[i].room_id, bytes_of(&mem->invites[i].account)))
 			break;
+	return CHAT_OK;
+}
+
+/* With what is said and done in it later. */
+static enum chat_err
+remove_room(struct storage *st, const struct digest *room_id)
+{
+	struct mem_room *room = find_room(st, room_id);
+	struct mem *mem = now_of(st);
+	enum chat_err err = CHAT_OK;
+
+	for (size_t i = mem->out_count; i > 0 && !err; i--)
+		if (digest_equal(&mem->out[i - 1].head.room_id, room_id))
+			err = remove_outbox(st, mem->out[i - 1].head.id);
+	for (size_t i = mem->invite_count; i > 0 && !err; i--)
+		if (digest_equal(&mem->invites[i - 1].room_id, room_id))
+			err = remove_invite(st, room_id, bytes_of(&mem->invites[i - 1].account));
+	if (err || room == NULL)
+		return err;
+	room_fini(room);
+	*room = mem->rooms[--mem->room_count];
 	return CHAT_OK;
 }
 
