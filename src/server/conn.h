@@ -34,7 +34,7 @@
 #include "server/outq.h"
 #include "server/staging.h"
 
-struct command;
+struct close_mail;
 struct loop_thread;
 struct sub;
 struct tls_conn;
@@ -76,9 +76,8 @@ struct conn {
 	enum conn_state state;
 	enum phase phase;
 	bool handshake_queued;
-	bool wants_write; /* the handshake, or a read, has to write first */
-	struct command
-	    *close_cmd; /* owned; the engine knows of the connection, and is told of its end with this */
+	bool wants_write;              /* the handshake, or a read, has to write first */
+	struct close_mail *close_mail; /* owned; the engine knows of it, and is told of its end with this */
 	uint64_t opened_ms;
 	uint64_t since_ms; /* in this state and phase */
 	uint64_t heard_ms; /* the peer was last heard, or took bytes while it was not read */
@@ -103,9 +102,11 @@ struct conn {
 	/* who: after a password or a login */
 	struct account_name account;
 	char account_id[17];
-	struct digest proof;
-	struct digest member_id; /* from PHASE_READY on */
-	uint8_t ed_pk[ED25519_PK_BYTES];
+	struct digest member_id; /* in PHASE_READY */
+	union {
+		struct digest proof;             /* in PHASE_PASSWORD */
+		uint8_t ed_pk[ED25519_PK_BYTES]; /* in PHASE_READY */
+	};
 	struct login_attempt login;
 	struct staging staging;
 

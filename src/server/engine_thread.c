@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "accounts/passwd_file.h"
 #include "base/clock.h"
@@ -19,7 +20,7 @@
 #include "store/store.h"
 
 /* What is in the mailbox. */
-enum { MAIL_COMMAND, MAIL_LIMITS, MAIL_END };
+enum { MAIL_COMMAND, MAIL_CLOSE, MAIL_LIMITS, MAIL_END };
 
 /* Outcomes of one loop, in order.  They stay here if there is no memory for the mail that carries them. */
 struct outbox {
@@ -232,6 +233,19 @@ take_limits(struct engine_thread *et, struct limits_mail *mail)
 	free(mail);
 }
 
+static struct command *
+close_command(struct close_mail *close_mail)
+{
+	struct command *cmd;
+
+	/* A session that stays would be somebody else's as soon as the slot is used again.  Without memory
+	 * there is nothing better to do than to wait for it. */
+	while ((cmd = command_new(CMD_SESSION_CLOSE, close_mail->conn, 0, 0)) == NULL)
+		usleep(1000);
+	free(close_mail);
+	return cmd;
+}
+
 /* What does not belong into a turn: new limits, the end. */
 static void
 take_other(struct engine_thread *et, struct mail *mail)
@@ -268,19 +282,23 @@ turn(struct engine_thread *et)
 	/* The clock is asked after each command: a batch of events may take a millisecond of its own. */
 	while (commands < TURN_COMMANDS_MAX && bytes < TURN_BYTES_MAX &&
 	       (commands == 0 || now_us() < end_us) && (mail = mailbox_next(&et->box)) != NULL) {
-		struct command *cmd = (struct command *)(void *)mail;
+		struct command *cmd;
 
-		if (mail->tag != MAIL_COMMAND) {
+		if (mail->tag != MAIL_COMMAND && mail->tag != MAIL_CLOSE) {
 			take_other(et, mail);
-		} else if (is_old_table(et, cmd)) {
-			command_free(cmd);
-		} else {
-			bytes += mail->bytes;
-			commands++;
-			engine_apply(et->engine, cmd);
-			if (engine_is_cautious(et->engine))
-				break;
+			continue;
 		}
+		bytes += mail->bytes;
+		cmd = mail->tag == MAIL_CLOSE ? close_command((struct close_mail *)(void *)mail)
+					      : (struct command *)(void *)mail;
+		if (is_old_table(et, cmd)) {
+			command_free(cmd);
+			continue;
+		}
+		commands++;
+		engine_apply(et->engine, cmd);
+		if (engine_is_cautious(et->engine))
+			break;
 	}
 	hand_out(et, engine_turn_commit(et->engine));
 	store_maintain(et->config.store);
@@ -346,6 +364,24 @@ engine_thread_post_always(struct engine_thread *et, struct command *cmd)
 		command_free(cmd);
 }
 
+struct close_mail *
+close_mail_new(struct conn_ref conn)
+{
+	struct close_mail *close_mail = calloc(1, sizeof *close_mail);
+
+	if (close_mail != NULL)
+		close_mail->conn = conn;
+	return close_mail;
+}
+
+void
+engine_thread_close(struct engine_thread *et, struct close_mail *close_mail)
+{
+	close_mail->mail.tag = MAIL_CLOSE;
+	if (!mailbox_post(&et->box, &close_mail->mail))
+		free(close_mail);
+}
+
 enum chat_err
 engine_thread_reconfigure(struct engine_thread *et, struct server_limits *limits)
 {
@@ -393,6 +429,8 @@ engine_thread_free(struct engine_thread *et)
 	while ((mail = mailbox_next(&et->box)) != NULL) {
 		if (mail->tag == MAIL_COMMAND)
 			command_free((struct command *)(void *)mail);
+		else if (mail->tag == MAIL_CLOSE)
+			free(mail);
 		else
 			take_other(et, mail);
 	}

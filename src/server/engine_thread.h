@@ -43,6 +43,17 @@ enum chat_err engine_thread_start(struct engine_thread *et) MUST_USE;
 enum chat_err engine_thread_post(struct engine_thread *et, struct command *cmd) MUST_USE;
 /* The same for what must not be lost, whatever waits; after the end it is dropped. */
 void engine_thread_post_always(struct engine_thread *et, struct command *cmd);
+/*
+ * The word that a connection is gone.  It is made when the engine first hears of the connection, so that
+ * giving it later cannot fail; and it is small, for each connection has one.
+ */
+struct close_mail {
+	struct mail mail;
+	struct conn_ref conn;
+};
+struct close_mail *close_mail_new(struct conn_ref conn) MUST_USE; /* NULL: out of memory */
+/* Takes it over. */
+void engine_thread_close(struct engine_thread *et, struct close_mail *close_mail);
 /* Limits for the turns to come; out of memory leaves the old ones in force. */
 enum chat_err engine_thread_reconfigure(struct engine_thread *et, struct server_limits *limits) MUST_USE;
 

@@ -205,12 +205,12 @@ session_tick(struct conn *c, uint64_t now_ms)
 void
 session_end(struct conn *c)
 {
-	struct command *close_cmd = c->close_cmd;
+	struct close_mail *close_mail = c->close_mail;
 
 	session_login_end(c);
 	sub_end_all(c);
 	staging_fini(&c->staging);
-	c->close_cmd = NULL;
-	if (close_cmd != NULL)
-		engine_thread_post_always(c->lt->shared->engine, close_cmd);
+	c->close_mail = NULL;
+	if (close_mail != NULL)
+		engine_thread_close(c->lt->shared->engine, close_mail);
 }

@@ -352,9 +352,9 @@ key_was_right(struct conn *c, const struct login *login, const struct passwd_ent
 	strlcpy(c->account_id, entry->id, sizeof c->account_id);
 	cmd = command_new(CMD_KEY_PROVED, c->ref, c->login.request_id,
 	    c->account.len + strlen(c->account_id) + strlen(addr));
-	if (cmd != NULL && c->close_cmd == NULL)
-		c->close_cmd = command_new(CMD_SESSION_CLOSE, c->ref, 0, 0);
-	if (cmd == NULL || c->close_cmd == NULL) {
+	if (c->close_mail == NULL)
+		c->close_mail = close_mail_new(c->ref);
+	if (cmd == NULL || c->close_mail == NULL) {
 		command_free(cmd);
 		conn_drop(c, "nomem");
 		return;

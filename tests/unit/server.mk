@@ -30,6 +30,7 @@ tests_unit_libserverrig_la_SOURCES = tests/unit/server_rig.c tests/unit/server_r
 libs_rig = tests/unit/libserverrig.la tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 
 server_io_tests = \
+	tests/unit/test_audit \
 	tests/unit/test_conn \
 	tests/unit/test_engine_thread \
 	tests/unit/test_kdf \
@@ -45,6 +46,7 @@ server_io_tests = \
 check_PROGRAMS += $(server_io_tests)
 TESTS += $(server_io_tests)
 threads_tests += $(server_io_tests)
+tests_unit_test_audit_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_conn_LDADD = $(libs_rig)
 tests_unit_test_conn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_now
 tests_unit_test_engine_thread_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
