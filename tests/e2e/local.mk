@@ -1,6 +1,7 @@
 # End-to-end tests, Python 3 and its standard library only: TESTS += tests/e2e/x.py, EXTRA_DIST += the same.
 e2e_tests = \
 	tests/e2e/test_examples.py \
+	tests/e2e/test_libchat.py \
 	tests/e2e/test_passwd.py
 server_e2e_tests = \
 	tests/e2e/test_chat.py \
@@ -11,4 +12,5 @@ server_e2e_tests = \
 	tests/e2e/test_server_start.py
 TESTS += $(e2e_tests) $(server_e2e_tests)
 threads_tests += $(server_e2e_tests)
-EXTRA_DIST += $(e2e_tests) $(server_e2e_tests) tests/e2e/harness.py tests/e2e/demo.py tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem
+EXTRA_DIST += $(e2e_tests) $(server_e2e_tests) tests/e2e/harness.py tests/e2e/demo.py tests/e2e/libchat.py \
+	tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem
