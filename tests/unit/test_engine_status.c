@@ -72,8 +72,8 @@ TEST(summary)
 	room_with_bob(&t, &c);
 	t.w.now.mono_ms += 61500;
 	assert_has(status(&t, STATUS_SUMMARY), "uptime_s=61\n");
-	assert_has(status(&t, STATUS_SUMMARY), "\nsessions=3\nrooms=1\nrooms_in_memory=1\nentries=3\n"
-					       "entries_since_start=3\n");
+	assert_has(status(&t, STATUS_SUMMARY), "\nsessions=3\nrooms=1\nrooms_in_memory=1\n"
+					       "accounts_in_memory=3\nentries=3\nentries_since_start=3\n");
 	copy_fini(&c);
 	people_end(&t);
 }
