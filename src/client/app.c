@@ -136,7 +136,7 @@ app_password(struct app *app, const struct chat_event *event)
 
 	if (!app->opt->password_file)
 		return false;
-	if (app->password_used && chat_event_err(event) == CHAT_ERR_LOGIN_REFUSED) {
+	if (chat_event_err(event) == CHAT_ERR_LOGIN_REFUSED) {
 		text_printf(&why, "the server refuses %s with the password in %s", app->opt->user,
 		    app->opt->password_file);
 		app_fail(app, EXIT_LOGIN, text_cstr(&why), NULL);
@@ -145,9 +145,7 @@ app_password(struct app *app, const struct chat_event *event)
 		app_fail(app, EXIT_LOGIN, text_cstr(&why), NULL);
 	} else {
 		/* Nothing asked any more: the connection went meanwhile, and the question comes again. */
-		if (chat_give_password(app->client, (const char *)app->password.data, app->password.len) ==
-		    CHAT_OK)
-			app->password_used = true;
+		(void)!chat_give_password(app->client, (const char *)app->password.data, app->password.len);
 		buf_fini_secret(&app->password);
 		app->asked = 0;
 	}

@@ -48,13 +48,13 @@ struct app {
 	int in_fd;
 	int signal_fd;
 	struct buf password; /* of --password-file, until it is used; secret */
-	bool password_used;
-	bool connected;             /* now */
-	bool was_connected;         /* ever */
-	bool synced;                /* once since the start */
-	enum chat_event_type asked; /* SERVER_UNKNOWN, PASSWORD_NEEDED: a question of the library is open; 0: none */
-	bool closing;               /* ends as soon as nothing is open */
-	bool ended;                 /* the loop stops */
+	bool connected;      /* now */
+	bool was_connected;  /* ever */
+	bool synced;         /* once since the start */
+	enum chat_event_type
+	    asked;    /* SERVER_UNKNOWN, PASSWORD_NEEDED: a question of the library is open; 0: none */
+	bool closing; /* ends as soon as nothing is open */
+	bool ended;   /* the loop stops */
 	uint64_t close_deadline_ms; /* mono_ms */
 	int exit_code;
 	struct text last_words; /* for standard error, when the screen is in order again */

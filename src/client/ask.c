@@ -2,6 +2,7 @@
 #include "client/ask.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ANSWER_MAX_BYTES 4096 /* what a terminal collects at most */
@@ -32,6 +33,13 @@ ask_start(struct ask *ask, int fd, bool hidden)
 	}
 	*ask = a;
 	return CHAT_OK;
+}
+
+void
+ask_next(struct ask *ask)
+{
+	explicit_bzero(ask->answer.data, ask->answer.cap);
+	buf_clear(&ask->answer);
 }
 
 enum ask_result

@@ -31,6 +31,8 @@ enum ask_result { ASK_MORE, ASK_ANSWER, ASK_END /* no answer: end of input */ };
 
 /* What was typed before is thrown away: it was meant for something else.  CHAT_ERR_IO: fd is no terminal. */
 enum chat_err ask_start(struct ask *ask, int fd, bool hidden) MUST_USE;
+/* The next question of the same kind: the answer is overwritten, and what was typed meanwhile counts. */
+void ask_next(struct ask *ask);
 /* Call it when fd is readable.  After ASK_ANSWER the answer, without its line feed, is in `answer' until
  * ask_stop(). */
 enum ask_result ask_input(struct ask *ask) MUST_USE;

@@ -148,9 +148,11 @@ static void
 nobody_answers(struct json *j)
 {
 	if (j->app->asked == CHAT_EVENT_PASSWORD_NEEDED)
-		app_fail(j->app, EXIT_LOGIN, "the server wants the password, and nobody is there to give it", NULL);
+		app_fail(j->app, EXIT_LOGIN, "the server wants the password, and nobody is there to give it",
+		    NULL);
 	else if (j->app->asked == CHAT_EVENT_SERVER_UNKNOWN)
-		app_fail(j->app, EXIT_CONNECT, "nobody is there to say whether the server is the right one", NULL);
+		app_fail(
+		    j->app, EXIT_CONNECT, "nobody is there to say whether the server is the right one", NULL);
 }
 
 static void

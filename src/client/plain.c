@@ -104,7 +104,7 @@ plain_update_prompt(struct plain *p)
 	if (*p->progress)
 		text_printf(&prompt, "(%s) ", p->progress);
 	else if (!p->app->connected)
-		text_str(&prompt, "(no connection) ");
+		text_str(&prompt, p->lines.lost ? "(no connection) " : "(connecting) ");
 	if (p->in_room)
 		put_short_label(&prompt, p->label);
 	text_str(&prompt, "> ");
@@ -276,7 +276,7 @@ may_run(const struct plain *p, const struct typed *typed)
 	 * are here. */
 	if (p->terminal)
 		return true;
-	return p->app->synced && p->requests.said < (is_command(typed) ? 1 : TEXTS_UNDER_WAY);
+	return p->requests.said < (is_command(typed) ? 1 : TEXTS_UNDER_WAY);
 }
 
 /* One line at a time moves from the input to where it waits. */
@@ -355,6 +355,8 @@ wants_input(void *ctx)
 		return true;
 	if (p->editing)
 		return !p->end;
+	/* What comes from a file or a pipe means the rooms as they are on the server; a person sees how they
+	 * are here. */
 	return !p->input.end && STAILQ_EMPTY(&p->typed) && input_empty(&p->input) &&
 	       (p->terminal || p->app->synced);
 }
@@ -370,6 +372,16 @@ on_input(void *ctx)
 		prompt_input();
 	else
 		input_read(&p->input, p->app->in_fd);
+}
+
+/* Only behind all that was to be printed, for readline writes past our output. */
+static void
+show_prompt(struct plain *p)
+{
+	if (p->questions.now != QUESTION_NONE || p->app->closing || p->app->ended)
+		return;
+	prompt_resume();
+	prompt_show();
 }
 
 static void
@@ -441,6 +453,8 @@ on_tick(void *ctx, uint64_t mono_ms)
 	}
 	if (p->questions.now == QUESTION_NONE)
 		out_text(&p->app->out, &p->text);
+	if (!out_pending(&p->app->out))
+		show_prompt(p);
 	return next_ms;
 }
 
@@ -451,9 +465,9 @@ before_output(void *ctx __attribute__((unused)))
 }
 
 static void
-after_output(void *ctx __attribute__((unused)))
+after_output(void *ctx)
 {
-	prompt_show();
+	show_prompt(ctx);
 }
 
 static size_t
@@ -493,6 +507,8 @@ plain_run(struct app *app, int in_fd, int out_fd)
 	plain_update_prompt(&p);
 	app_run(app, &mode, &p);
 	prompt_close();
+	if (p.questions.now != QUESTION_NONE)
+		text_char(&p.text, '\n'); /* behind the question */
 	questions_fini(&p.questions);
 	out_text(&app->out, &p.text);
 	if (app->exit_code == 0 && p.failed && !p.terminal)

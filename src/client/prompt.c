@@ -58,6 +58,9 @@ line_done(char *line)
 
 	prompt.accepted = NULL;
 	if (!line) {
+		/* At once, for readline would print another prompt. */
+		rl_callback_handler_remove();
+		prompt.paused = true;
 		plain_leave(p, APP_LEAVE_MS);
 	} else if (accepted) {
 		if (worth_keeping(accepted))

@@ -43,7 +43,6 @@ close_question(struct plain *p)
 		return;
 	ask_stop(&q->ask);
 	q->now = QUESTION_NONE;
-	prompt_resume();
 }
 
 static void
@@ -55,8 +54,13 @@ open_question(struct plain *p, enum question question, bool hidden, struct text 
 	/* What stands on the screen and what was said until now comes first. */
 	prompt_pause();
 	out_text(&p->app->out, &p->text);
-	ask_stop(&q->ask);
 	q->now = question;
+	if (q->ask.active && q->ask.hidden == hidden) {
+		ask_next(&q->ask);
+		print(p, words);
+		return;
+	}
+	ask_stop(&q->ask);
 	err = ask_start(&q->ask, p->app->in_fd, hidden);
 	if (err != CHAT_OK) {
 		close_question(p);
@@ -71,21 +75,26 @@ static void
 ask_trust(struct plain *p, const struct chat_event *event)
 {
 	const struct options *opt = p->app->opt;
-	struct text words = {0};
+	struct text words = {0}, line = {0};
 
-	text_printf(&words, "%s %s is a server never seen before.  The fingerprint of its key is ", opt->host,
-	    opt->port);
 	if (!p->terminal) {
+		text_printf(&words, "%s %s is a server never seen before.  The fingerprint of its key is ",
+		    opt->host, opt->port);
 		text_name(&words, chat_event_text(event));
 		app_fail(p->app, EXIT_CONNECT, text_cstr(&words),
 		    "If that is the right one, add --fingerprint and these digits, or --accept-new.");
 		text_fini(&words);
 		return;
 	}
-	text_str(&words, "\n\n    ");
+	text_printf(&line,
+	    "First contact with %s %s.  Compare the fingerprint of its key with the one that you were given "
+	    "with your account:",
+	    opt->host, opt->port);
+	lines_plain(&p->lines, &words, text_cstr(&line), 0);
+	text_str(&words, "\n    ");
 	text_name(&words, chat_event_text(event));
-	text_str(&words, "\n\nCompare it with the one that you were given with your account.\n"
-			 "Is it the same? (yes/no) ");
+	text_str(&words, "\n\nIs it the same? (yes/no) ");
+	text_fini(&line);
 	open_question(p, QUESTION_TRUST, false, &words);
 }
 

@@ -4,12 +4,14 @@ fuzz_programs += \
 	tests/fuzz/fuzz_card \
 	tests/fuzz/fuzz_config \
 	tests/fuzz/fuzz_event \
+	tests/fuzz/fuzz_filter \
 	tests/fuzz/fuzz_frame \
 	tests/fuzz/fuzz_message \
 	tests/fuzz/fuzz_passwd
 tests_fuzz_fuzz_card_LDADD = $(libs_group) $(libs_fuzz)
 tests_fuzz_fuzz_config_LDADD = $(libs_server) $(libs_fuzz)
 tests_fuzz_fuzz_event_LDADD = $(libs_group) $(libs_fuzz)
+tests_fuzz_fuzz_filter_LDADD = src/client/libclient.la $(libs_base) $(libs_fuzz)
 tests_fuzz_fuzz_message_LDADD = $(libs_group) $(libs_fuzz)
 tests_fuzz_fuzz_frame_LDADD = $(libs_proto) $(libs_fuzz)
 tests_fuzz_fuzz_passwd_LDADD = $(libs_accounts) $(libs_fuzz)

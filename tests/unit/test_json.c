@@ -123,6 +123,20 @@ TEST(any_text)
 	is_json("{\"event\":\"joined\",\"label\":\"\\uFFFD\"}", .type = CHAT_EVENT_JOINED, .label = "\xff");
 }
 
+/* A terminal may be where it goes to. */
+TEST(only_ascii_is_printed)
+{
+	struct client_run run;
+
+	fake_room("ops", CHAT_STAY_JOINED);
+	run = client_run(
+	    "--json", "{\"cmd\":\"send\",\"room\":\"ops\",\"text\":\"\xc3\xa9\xc2\x9b\xe2\x80\xae\"}\n");
+	assert_non_null(strstr(run.out, "\"text\":\"\\u00E9\\u009B\\u202E\""));
+	for (const char *c = run.out; *c; c++)
+		assert_true((*c >= ' ' && *c < 0x7f) || *c == '\n');
+	client_run_fini(&run);
+}
+
 /* ---- commands ---- */
 
 TEST(nothing)
@@ -393,6 +407,7 @@ main(void)
 #define T(name) cmocka_unit_test_setup(name, setup)
 	    T(every_field),
 	    T(any_text),
+	    T(only_ascii_is_printed),
 	    T(nothing),
 	    T(requests),
 	    T(every_request),

@@ -571,6 +571,28 @@ TEST(what_happened_while_away)
 }
 
 static void
+start_with_much(void)
+{
+	fake_event(.type = CHAT_EVENT_CONNECTED, .number = 1);
+	for (unsigned i = 1; i <= 1000; i++)
+		fake_event(.type = CHAT_EVENT_MESSAGE, .room = "ops", .actor = "bob", .text = "x", .seq = i);
+	fake_event(.type = CHAT_EVENT_SYNCED);
+}
+
+/* More than is taken in one turn. */
+TEST(input_waits_until_all_is_caught_up_with)
+{
+	struct client_run run;
+
+	fake_room("ops", CHAT_STAY_JOINED);
+	fake_on_start(start_with_much);
+	run = client_run("", "hello\n");
+	assert_int_equal(run.exit_code, 0);
+	assert_non_null(strstr(fake_calls(), "\nread ops 1000\nsend ops hello\n"));
+	client_run_fini(&run);
+}
+
+static void
 rename_room(const char *call __attribute__((unused)), uint64_t token)
 {
 	fake_event(.type = CHAT_EVENT_NAME, .room = "ops", .label = "new", .actor = "bob", .text = "new");
@@ -631,6 +653,7 @@ main(void)
 	    T(password_files),
 	    T(no_data_directory),
 	    T(what_happened_while_away),
+	    T(input_waits_until_all_is_caught_up_with),
 	    T(the_current_room_ends),
 #undef T
 	};
