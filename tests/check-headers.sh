@@ -5,6 +5,7 @@
 
 cd "${abs_top_srcdir:-.}" || exit 1
 CC=${CHECK_CC:-cc}
+build=${abs_top_builddir:-.}
 n=0
 
 try() { # NAME HEADER FLAGS...
@@ -23,7 +24,8 @@ try() { # NAME HEADER FLAGS...
 
 for h in $(cd src && find . -name '*.h' | sed 's,^\./,,' | LC_ALL=C sort); do
 	# shellcheck disable=SC2086
-	try "$h" "\"$h\"" -std=gnu17 -D_GNU_SOURCE -include config.h $CHECK_CPPFLAGS
+	try "$h" "\"$h\"" -std=gnu17 -D_GNU_SOURCE -include config.h -I"$build" -Iinclude -Isrc -I"$build/src" \
+	    $CHECK_CPPFLAGS
 done
 for h in $(cd include && find chat -name '*.h' | LC_ALL=C sort); do
 	try "<$h> as C17" "<$h>" -std=c17 -pedantic -Iinclude

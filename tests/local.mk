@@ -18,10 +18,9 @@ AM_TESTS_ENVIRONMENT = \
 	CHAT_SANITIZER='$(with_sanitizer)'; export CHAT_SANITIZER; \
 	MANDOC='$(MANDOC)'; export MANDOC; \
 	CHECK_CC='$(CC)'; export CHECK_CC; \
-	CHECK_CPPFLAGS='-I$(abs_top_builddir) $(header_cppflags) $(CPPFLAGS)'; export CHECK_CPPFLAGS; \
+	CHECK_CPPFLAGS='$(header_cppflags) $(CPPFLAGS)'; export CHECK_CPPFLAGS; \
 	UBSAN_OPTIONS="print_stacktrace=1:$$UBSAN_OPTIONS"; export UBSAN_OPTIONS;
-header_cppflags = -I$(abs_top_srcdir)/include -I$(abs_top_srcdir)/src -I$(abs_top_builddir)/src $(LIBBSD_CFLAGS) \
-	$(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) $(PROTOBUF_C_CFLAGS) $(SQLITE_CFLAGS)
+header_cppflags = $(LIBBSD_CFLAGS) $(NETTLE_CFLAGS) $(GNUTLS_CFLAGS) $(PROTOBUF_C_CFLAGS) $(SQLITE_CFLAGS)
 
 # Of the source, which is the same in a build with sanitizers.
 tree_tests = tests/check-layers.sh tests/check-headers.sh tests/check-man.sh
