@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# What libchat.so exports is what its headers declare and what libchat.map lists, under a version (TAP).
+# What libchat.so exports is what its headers declare and what libchat.map lists, under a version; libchat(3) describes it (TAP).
 
 cd "${abs_top_srcdir:-.}" || exit 1
 lib=${abs_top_builddir:-.}/src/libchat/.libs/libchat.so
 CC=${CHECK_CC:-cc}
 command -v nm >/dev/null || { echo '1..0 # SKIP no nm'; exit 0; }
-echo 1..3
+echo 1..4
 
 compare() { # NUMBER NAME LIST LIST
 	if [ -n "$3" ] && [ "$3" = "$4" ]; then
@@ -31,4 +31,11 @@ if [ -z "$others" ]; then
 else
 	echo 'not ok 3 - and nothing else'
 	echo "$others" | sed 's/^/# /'
+fi
+undescribed=$(for f in $declared; do grep -q "^\.\(It \)*Fn .*\<$f\>" man/libchat.3 || echo "$f"; done)
+if [ -z "$undescribed" ]; then
+	echo 'ok 4 - libchat(3) names every function'
+else
+	echo 'not ok 4 - libchat(3) names every function'
+	echo "$undescribed" | sed 's/^/# /'
 fi

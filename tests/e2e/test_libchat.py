@@ -119,6 +119,14 @@ def test_example_is_short():
     h.equal(re.findall(r"#include (\S+)", text), ["<stdio.h>", "<string.h>", "<chat/chat.h>"])
 
 
+def test_example_of_the_page():
+    """The program in libchat(3) is one."""
+    page = h.read(os.path.join(h.TOP, "man", "libchat.3"))
+    text = h.match(r"(?s)\n\.Sh EXAMPLES\n.*?\n\.Bd [^\n]*\n(.*?)\n\.Ed\n", page)[1]
+    h.run([*os.environ.get("CHECK_CC", "cc").split(), "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x",
+           "c", "-", *pkg_config("--cflags")], stdin=text.replace("\\e", "\\"))
+
+
 def test_usage():
     """Without arguments the bot says how it is called."""
     env = dict(os.environ, LD_LIBRARY_PATH=library_dir())
