@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "accounts/passwd_file.h"
 #include "group/seal.h"
@@ -494,6 +495,7 @@ pair_take_request(struct pair *pair, struct pair_conn *conn)
 	assert_ok(frame_decode_client(body, &arena, &frame));
 	if (requests_check(frame, conn->phase, body.len, &type, &fault) != CHAT_OK)
 		fail_msg("a client's request is refused: %s", fault.text);
+	pair->requests[type]++;
 	do_request(pair, conn, type, frame);
 	arena_fini(&arena);
 	if (conn->open)
@@ -920,17 +922,62 @@ drop_server_work(struct pair *pair)
 		pair_take_turn(pair, 64);
 }
 
-void
-pair_restart_server(struct pair *pair)
+static void
+stop_server(struct pair *pair)
 {
 	for (size_t i = 0; i < pair->peer_count; i++)
 		peer_cut(&pair->peers[i]);
 	drop_server_work(pair);
 	store_reader_close(pair->reader);
-	world_restart(&pair->w);
+}
+
+static void
+start_server(struct pair *pair)
+{
 	open_reader(pair);
 	pair_accounts(pair);
 	pair_take_turn(pair, 1);
+}
+
+void
+pair_restart_server(struct pair *pair)
+{
+	stop_server(pair);
+	world_restart(&pair->w);
+	start_server(pair);
+}
+
+static void
+path_of(const struct pair *pair, const char *name, char ret[static 600])
+{
+	snprintf(ret, 600, "%s/%s", pair->w.dir, name);
+}
+
+void
+pair_backup(struct pair *pair)
+{
+	char path[600];
+
+	path_of(pair, "backup.db", path);
+	assert_ok(store_reader_backup(pair->reader, path));
+}
+
+void
+pair_restore(struct pair *pair)
+{
+	char error[STORE_ERROR_BYTES], from[600], to[600], wal[600];
+
+	stop_server(pair);
+	engine_free(pair->w.engine);
+	store_close(pair->w.store);
+	path_of(pair, "backup.db", from);
+	path_of(pair, "chat.db", to);
+	path_of(pair, "chat.db-wal", wal);
+	(void)unlink(wal);
+	assert_int_equal(rename(from, to), 0);
+	assert_ok(store_open(to, &(const struct store_options){0}, &pair->w.store, error));
+	assert_ok(engine_new(&pair->w.config, pair->w.store, &pair->w.engine));
+	start_server(pair);
 }
 
 void

@@ -75,6 +75,7 @@ struct peer {
 	struct told *told;
 	size_t told_count, told_cap;
 	uint64_t last_token;
+	bool deaf;               /* its events are left to the test */
 	bool no_password;        /* PASSWORD_NEEDED is left to the test */
 	struct work_queue works; /* taken from the session, not run yet */
 };
@@ -90,9 +91,10 @@ struct pair {
 	STAILQ_HEAD(, pair_mail) mailbox; /* commands not applied yet */
 	STAILQ_HEAD(, pair_read) reads;   /* reads not done yet */
 	uint32_t generation;
-	uint64_t seed;     /* of the schedule */
-	unsigned hashes;   /* passwords compared */
-	unsigned busy;     /* so many password logins are answered `busy` */
+	uint64_t seed;                         /* of the schedule */
+	unsigned hashes;                       /* passwords compared */
+	unsigned requests[REQUEST_TYPE_COUNT]; /* taken from clients */
+	unsigned busy;                         /* so many password logins are answered `busy` */
 	size_t live_limit; /* bytes a client may be behind before live entries are not queued */
 	/* Tampering: called with every frame for a client before it is queued; false: it is not sent.  NULL:
 	 * nobody does. */
@@ -106,6 +108,10 @@ void pair_end(struct pair *pair);
 void pair_accounts(struct pair *pair);
 /* The engine and the store anew on the same database; connections are lost. */
 void pair_restart_server(struct pair *pair);
+/* A backup of what is stored now, and the server anew on it, as after a restore; pair_restore() uses it up.
+ */
+void pair_backup(struct pair *pair);
+void pair_restore(struct pair *pair);
 
 /* A client program of that account starts, on a storage of its own, or on `st`, which is taken over. */
 struct peer *peer_start(struct pair *pair, const char *account, struct storage *st);

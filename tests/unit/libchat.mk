@@ -10,11 +10,26 @@ libs_pair = tests/unit/libenginepair.la src/libchat/libchat-core.la tests/unit/l
 EXTRA_DIST += tests/fixtures/rsa-carol.der tests/fixtures/rsa-dave.der
 
 session_tests = \
+	tests/unit/test_op \
+	tests/unit/test_rekey \
+	tests/unit/test_keys \
+	tests/unit/test_sender \
+	tests/unit/test_room \
 	tests/unit/test_session \
 	tests/unit/test_session_schedule \
 	tests/unit/test_session_steps
 check_PROGRAMS += $(session_tests)
 TESTS += $(session_tests)
+tests_unit_test_sender_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_sender_LDADD = $(libs_pair)
+tests_unit_test_keys_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_keys_LDADD = $(libs_pair)
+tests_unit_test_rekey_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_rekey_LDADD = $(libs_pair)
+tests_unit_test_op_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_op_LDADD = $(libs_pair)
+tests_unit_test_room_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_room_LDADD = $(libs_pair)
 tests_unit_test_session_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)
 tests_unit_test_session_LDADD = $(libs_pair)
 tests_unit_test_session_schedule_CPPFLAGS = $(AM_CPPFLAGS) $(NETTLE_CFLAGS)

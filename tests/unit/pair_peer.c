@@ -49,7 +49,7 @@ peer_take_events(struct peer *peer)
 	struct pair_account *account = pair_account_of(peer->pair, BYTES_STR(peer->account));
 	struct work *work;
 
-	while ((event = session_next_event(peer->s)) != NULL) {
+	while (!peer->deaf && (event = session_next_event(peer->s)) != NULL) {
 		enum chat_event_type type = chat_event_type(event);
 		enum chat_err why = chat_event_err(event);
 
