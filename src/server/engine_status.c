@@ -91,7 +91,7 @@ list_rooms(struct engine *engine, struct buf *text)
 {
 	struct room_listing listing = {.engine = engine, .text = text};
 	struct store_status store = {0};
-	enum chat_err err = store_rooms_each(engine->store, list_room, &listing);
+	enum chat_err err = store_rooms_each(engine->store, 0, list_room, &listing);
 
 	if (err == CHAT_OK)
 		err = listing.err;

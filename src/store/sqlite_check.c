@@ -149,7 +149,7 @@ sq_check(struct sq_conn *conn, const struct store_check_options *options, struct
 		return err;
 	check_pages(&check);
 	if (options->deep && more(&check))
-		take_error(&check, sq_rooms_each(conn, check_room, &check));
+		take_error(&check, sq_rooms_each(conn, 0, check_room, &check));
 	sq_read_leave(conn, entered);
 	if (check.err)
 		return check.err;

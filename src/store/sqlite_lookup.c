@@ -64,10 +64,11 @@ sq_room_public(const struct sq_room *room)
 }
 
 enum chat_err
-sq_rooms_each(struct sq_conn *conn, store_room_fn fn, void *ctx)
+sq_rooms_each(struct sq_conn *conn, uint64_t from_no, store_room_fn fn, void *ctx)
 {
 	sqlite3_stmt *st = conn->stmts[SQ_ROOMS];
 
+	sq_bind_u64(st, 1, from_no);
 	for (;;) {
 		struct sq_room room;
 		struct store_room public;

@@ -26,7 +26,7 @@ enum chat_err sq_room_by_id(struct sq_conn *conn, const struct digest *room_id, 
 enum chat_err sq_room_by_no(struct sq_conn *conn, uint64_t room_no, struct sq_room *ret) MUST_USE;
 struct store_room sq_room_public(const struct sq_room *room);
 
-enum chat_err sq_rooms_each(struct sq_conn *conn, store_room_fn fn, void *ctx) MUST_USE;
+enum chat_err sq_rooms_each(struct sq_conn *conn, uint64_t from_no, store_room_fn fn, void *ctx) MUST_USE;
 enum chat_err sq_member_rooms_each(
     struct sq_conn *conn, const struct digest *member_id, store_member_room_fn fn, void *ctx) MUST_USE;
 enum chat_err

@@ -15,7 +15,7 @@ const char *const sq_sql[SQ_STMT_COUNT] = {
     [SQ_ROLLBACK] = "ROLLBACK",
     [SQ_ROOM_BY_ID] = "SELECT " ROOM_COLUMNS " FROM rooms WHERE room_id = ?1",
     [SQ_ROOM_BY_NO] = "SELECT " ROOM_COLUMNS " FROM rooms WHERE room_no = ?1",
-    [SQ_ROOMS] = "SELECT " ROOM_COLUMNS " FROM rooms ORDER BY room_no",
+    [SQ_ROOMS] = "SELECT " ROOM_COLUMNS " FROM rooms WHERE room_no >= ?1 ORDER BY room_no",
     [SQ_PREV_ID] = "SELECT prev_id, room_no, seq FROM entries WHERE entry_id = ?1",
     [SQ_BLOCK] = "SELECT entry_ids FROM blocks WHERE block_key = ?1",
     [SQ_ENTRIES] =

@@ -7,8 +7,9 @@
 #include "store/sqlite_read.h"
 #include "store/sqlite_write.h"
 
-/* A rekey of the largest room has 2,000 wraps: this many of its like at a time. */
+/* Of spent epochs so many at a time, or until so many wraps went: one of the largest room has 2,000. */
 #define EPOCHS_AT_A_TIME 8
+#define WRAPS_AT_A_TIME  512
 
 /* What has to be put back of an entry. */
 struct stub {
@@ -70,20 +71,27 @@ strip_entry(struct sq_conn *conn, uint64_t room_no, uint64_t seq, const struct s
 	return sq_run(conn, st);
 }
 
-/* Strips from .. end - 1. */
+/* Strips from .. *end - 1, and sets *end where it stopped before. */
 static enum chat_err
-strip_range(struct sq_conn *conn, const struct sq_room *room, uint64_t from, uint64_t end)
+strip_range(struct sq_conn *conn, const struct sq_room *room, uint64_t from, uint64_t before_ms,
+    uint64_t *end, uint32_t *removed)
 {
-	while (from < end) {
+	while (from < *end) {
 		struct sq_ids ids;
 		enum chat_err err = sq_ids_at(conn, room, from, &ids);
 
-		for (; !err && from < end && from <= ids.to; from++) {
+		for (; !err && from < *end && from <= ids.to; from++) {
 			struct stub stub;
 
 			err = look(conn, room->room_no, from, ids.ids[from - ids.first], &stub);
-			if (!err && stub.kind == ENTRY_MESSAGE && stub.whole)
+			if (!err && before_ms && stub.server_time_ms >= before_ms) {
+				*end = from;
+				break;
+			}
+			if (!err && stub.kind == ENTRY_MESSAGE && stub.whole) {
 				err = strip_entry(conn, room->room_no, from, &stub);
+				++*removed;
+			}
 		}
 		if (err)
 			return err;
@@ -99,11 +107,12 @@ run_with(struct sq_conn *conn, enum sq_stmt which, uint64_t v)
 }
 
 static enum chat_err
-drop_spent_epochs(struct sq_conn *conn, uint64_t room_no, uint64_t whole_from)
+drop_spent_epochs(struct sq_conn *conn, uint64_t room_no, uint64_t whole_from, size_t *ret_dropped)
 {
 	sqlite3_stmt *st = conn->stmts[SQ_SPENT_EPOCHS];
 	uint64_t epochs[EPOCHS_AT_A_TIME];
-	size_t count = 0;
+	size_t count = 0, dropped = 0;
+	int wraps = 0;
 	enum chat_err err = CHAT_OK;
 
 	sq_bind_u64(st, 1, room_no);
@@ -120,13 +129,15 @@ drop_spent_epochs(struct sq_conn *conn, uint64_t room_no, uint64_t whole_from)
 		epochs[count++] = sq_col_u64(st, 0);
 	}
 	sq_done(st);
-	for (size_t i = 0; !err && i < count; i++) {
-		err = run_with(conn, SQ_DROP_WRAPS, epochs[i]);
+	for (; !err && dropped < count && wraps < WRAPS_AT_A_TIME; dropped++) {
+		err = run_with(conn, SQ_DROP_WRAPS, epochs[dropped]);
+		wraps += sqlite3_changes(conn->db);
 		if (!err)
-			err = run_with(conn, SQ_DROP_REWRAPS, epochs[i]);
+			err = run_with(conn, SQ_DROP_REWRAPS, epochs[dropped]);
 		if (!err)
-			err = run_with(conn, SQ_DROP_EPOCH, epochs[i]);
+			err = run_with(conn, SQ_DROP_EPOCH, epochs[dropped]);
 	}
+	*ret_dropped = dropped;
 	return err;
 }
 
@@ -137,6 +148,8 @@ sq_apply_strip(struct sq_rooms *rooms, struct store_op *op)
 	struct sq_conn *conn = rooms->conn;
 	struct sq_room room;
 	uint64_t end;
+	uint32_t removed = 0;
+	size_t epochs = 0;
 	enum chat_err err = sq_rooms_flush(rooms); /* the row is read below */
 
 	if (!err)
@@ -153,17 +166,18 @@ sq_apply_strip(struct sq_rooms *rooms, struct store_op *op)
 		end = room.whole_from;
 	if (end - room.whole_from > strip->max_entries)
 		end = room.whole_from + strip->max_entries;
-	err = strip_range(conn, &room, room.whole_from, end);
-	if (err)
-		return err;
-	sq_bind_u64(conn->stmts[SQ_SET_WHOLE_FROM], 1, room.room_no);
-	sq_bind_u64(conn->stmts[SQ_SET_WHOLE_FROM], 2, end);
-	err = sq_run(conn, conn->stmts[SQ_SET_WHOLE_FROM]);
+	err = strip_range(conn, &room, room.whole_from, strip->before_ms, &end, &removed);
+	if (!err && end > room.whole_from) {
+		sq_bind_u64(conn->stmts[SQ_SET_WHOLE_FROM], 1, room.room_no);
+		sq_bind_u64(conn->stmts[SQ_SET_WHOLE_FROM], 2, end);
+		err = sq_run(conn, conn->stmts[SQ_SET_WHOLE_FROM]);
+	}
 	if (!err)
-		err = drop_spent_epochs(conn, room.room_no, end);
+		err = drop_spent_epochs(conn, room.room_no, end, &epochs);
 	if (err)
 		return err;
 	op->result.first_seq = end;
-	op->result.outcome = end > room.whole_from ? STORE_STORED : STORE_ALREADY;
+	op->result.removed = removed;
+	op->result.outcome = end > room.whole_from || epochs > 0 ? STORE_STORED : STORE_ALREADY;
 	return CHAT_OK;
 }

@@ -90,9 +90,9 @@ store_room_by_id(struct store *store, const struct digest *room_id, struct store
 }
 
 enum chat_err
-store_rooms_each(struct store *store, store_room_fn fn, void *ctx)
+store_rooms_each(struct store *store, uint64_t from_no, store_room_fn fn, void *ctx)
 {
-	return store->ops->rooms_each(store, fn, ctx);
+	return store->ops->rooms_each(store, from_no, fn, ctx);
 }
 
 enum chat_err

@@ -203,14 +203,16 @@ struct store_set_cursor {
 
 /*
  * Retention: messages below below_seq lose their wire bytes and keep number, time and hashes; wraps and
- * re-wraps of epochs whose messages are all gone go too, but not of the last epoch.  Looks at max_entries at
- * most; `first_seq` of the result is where whole entries begin now: ask again until it is below_seq.
- *   conflict: no such room;  already: it was so.
+ * re-wraps of epochs whose messages are all gone go too, some at a time, but not of the last epoch.  Looks at
+ * max_entries at most, and no further than the first entry that is not older than before_ms; `first_seq` of
+ * the result is where whole entries begin now.  Ask again until it is `already`.
+ *   conflict: no such room;  already: there was nothing to do.
  */
 struct store_strip {
 	struct digest room_id;
 	uint64_t below_seq;
 	uint32_t max_entries;
+	uint64_t before_ms; /* 0: whatever their time */
 };
 
 enum store_op_type {
@@ -241,6 +243,7 @@ struct store_result {
 	uint64_t first_seq;    /* append stored: number of its first entry */
 	struct log_head head;  /* append: the room's head now; behind its last entry where stored */
 	uint64_t version;      /* put_bag: the version there now */
+	uint32_t removed;      /* strip stored: messages that lost their bytes */
 	struct digest current; /* put_identity: the member, put_card: the card_hash, there now */
 };
 
@@ -353,9 +356,9 @@ struct store_room {
 /* CHAT_ERR_NOT_FOUND. */
 enum chat_err
 store_room_by_id(struct store *store, const struct digest *room_id, struct store_room *ret) MUST_USE;
-/* All rooms, by room_no; for retention. */
+/* All rooms from from_no on, by room_no. */
 typedef bool (*store_room_fn)(void *ctx, const struct store_room *room);
-enum chat_err store_rooms_each(struct store *store, store_room_fn fn, void *ctx) MUST_USE;
+enum chat_err store_rooms_each(struct store *store, uint64_t from_no, store_room_fn fn, void *ctx) MUST_USE;
 
 struct store_member_room {
 	struct digest room_id;
@@ -390,7 +393,9 @@ store_counters_each(struct store *store, uint64_t room_no, store_counter_fn fn, 
 /* L at seq; zeros for 0.  CHAT_ERR_NOT_FOUND above the head. */
 enum chat_err
 store_log_hash(struct store *store, uint64_t room_no, uint64_t seq, struct digest *ret) MUST_USE;
-/* The first message not below unix_ms by its server time, or head + 1: what retention by days strips up to.
+/*
+ * The first entry not older than unix_ms, or head + 1.  Found by halving: where a clock was set back, so that
+ * times of a room do not rise, it is one of the places where older ones end.
  */
 enum chat_err
 store_seq_at_time(struct store *store, uint64_t room_no, uint64_t unix_ms, uint64_t *ret) MUST_USE;

@@ -26,7 +26,7 @@ struct store_ops {
 	enum chat_err (*accounts_each)(struct store *store, store_account_fn fn, void *ctx);
 	enum chat_err (*room_by_id)(
 	    struct store *store, const struct digest *room_id, struct store_room *ret);
-	enum chat_err (*rooms_each)(struct store *store, store_room_fn fn, void *ctx);
+	enum chat_err (*rooms_each)(struct store *store, uint64_t from_no, store_room_fn fn, void *ctx);
 	enum chat_err (*member_rooms_each)(
 	    struct store *store, const struct digest *member_id, store_member_room_fn fn, void *ctx);
 	enum chat_err (*events_each)(struct store *store, uint64_t room_no, store_entry_fn fn, void *ctx);

@@ -143,9 +143,9 @@ room_by_id(struct store *store, const struct digest *room_id, struct store_room 
 }
 
 static enum chat_err
-rooms_each(struct store *store, store_room_fn fn, void *ctx)
+rooms_each(struct store *store, uint64_t from_no, store_room_fn fn, void *ctx)
 {
-	return sq_rooms_each(&of(store)->conn, fn, ctx);
+	return sq_rooms_each(&of(store)->conn, from_no, fn, ctx);
 }
 
 static enum chat_err

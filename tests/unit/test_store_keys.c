@@ -502,7 +502,8 @@ TEST(stripping_drops_spent_wraps)
 	    {24, {false, false, true}}, {100, {false, false, true}}};
 	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
 		op = kit_op(kit, STORE_STRIP);
-		op->strip = (struct store_strip){room.room_id, steps[i].below, 1000};
+		op->strip = (struct store_strip){
+		    .room_id = room.room_id, .below_seq = steps[i].below, .max_entries = 1000};
 		kit_commit(kit);
 		assert_int_equal(op->result.outcome, STORE_STORED);
 		w = wraps_of(kit, room.room_no, &alice, epochs, 3);
@@ -514,6 +515,47 @@ TEST(stripping_drops_spent_wraps)
 	op = put_rewrap(kit, &room, &epochs[0], 2, 'a');
 	kit_commit(kit);
 	assert_int_equal(op->result.outcome, STORE_CONFLICT);
+	model_fini(&room);
+}
+
+TEST(wraps_of_many_epochs_go_in_several_steps)
+{
+	enum { EPOCHS = 40, READERS = 200 };
+	struct kit *kit = *state;
+	struct model_room room;
+	struct digest epochs[EPOCHS];
+	const struct digest alice = kit_digest("member", 1);
+	unsigned steps = 0, left = EPOCHS;
+	uint64_t seed = 9;
+	struct store_op *op;
+
+	model_init(&room, 1);
+	(void)model_append(kit, &room, 1, &seed);
+	for (size_t i = 0; i < EPOCHS; i++) {
+		epochs[i] = kit_digest("epoch", i + 1);
+		(void)append_rekey(kit, &room, &epochs[i], READERS, 10);
+	}
+	kit_commit(kit);
+	room.room_no = store_batch_op(kit->batch, 0)->result.room_no;
+	do {
+		struct wraps w;
+		unsigned now = 0;
+
+		op = kit_op(kit, STORE_STRIP);
+		op->strip = (struct store_strip){
+		    .room_id = room.room_id, .below_seq = UINT64_MAX, .max_entries = 1000};
+		kit_commit(kit);
+		for (size_t i = 0; i < EPOCHS; i++) {
+			w = wraps_of(kit, room.room_no, &alice, &epochs[i], 1);
+			now += w.has_wrap[0];
+		}
+		assert_true(now <= left && left - now <= 8); /* some at a time */
+		left = now;
+		steps++;
+	} while (op->result.outcome == STORE_STORED);
+	assert_int_equal(op->result.outcome, STORE_ALREADY);
+	assert_int_equal(left, 1); /* the last epoch's stay */
+	assert_true(steps > EPOCHS / 8);
 	model_fini(&room);
 }
 
@@ -770,6 +812,7 @@ main(void)
 	    KIT_TEST(rekey_of_a_large_room),
 	    KIT_TEST(rewraps),
 	    KIT_TEST(stripping_drops_spent_wraps),
+	    KIT_TEST(wraps_of_many_epochs_go_in_several_steps),
 	    KIT_TEST(identities),
 	    KIT_TEST(bag_is_compare_and_swap),
 	    KIT_TEST(card_is_compare_and_swap),

@@ -153,7 +153,8 @@ TEST(newer_version_in_the_log)
 	free(dir);
 }
 
-/* A database that no server has open is looked at without a file being made beside it, whatever it is called. */
+/* A database that no server has open is looked at without a file being made beside it, whatever it is called.
+ */
 TEST(check_makes_no_file)
 {
 	static const char *const names[] = {"chat.db", "a?b.db", "a#b.db", "a%41.db", "a b&c=d.db"};
@@ -409,7 +410,8 @@ TEST(stripping_gives_space_back)
 	}
 	assert_ok(store_status(kit.store, &full));
 	for (size_t i = 0; i < ARRAY_LEN(rooms); i++)
-		kit_op(&kit, STORE_STRIP)->strip = (struct store_strip){rooms[i].room_id, UINT64_MAX, 100000};
+		kit_op(&kit, STORE_STRIP)->strip = (struct store_strip){
+		    .room_id = rooms[i].room_id, .below_seq = UINT64_MAX, .max_entries = 100000};
 	kit_commit(&kit);
 	assert_ok(store_status(kit.store, &stripped));
 	assert_true(stripped.free_bytes > full.database_bytes / 2);

@@ -128,7 +128,8 @@ strip_some(struct walk *w, struct walk_room *room)
 	struct store_op *op = kit_op(w->kit, STORE_STRIP);
 	uint64_t below = m->whole_from + pick(w, 30), max = pick(w, 40), end = below;
 
-	op->strip = (struct store_strip){m->room_id, below, (uint32_t)max};
+	op->strip =
+	    (struct store_strip){.room_id = m->room_id, .below_seq = below, .max_entries = (uint32_t)max};
 	if (!room->created)
 		return (struct expected){op, room, STORE_CONFLICT, 0};
 	if (end > m->head.seq + 1)
