@@ -242,7 +242,7 @@ const struct request_row request_table[] = {
     ROW(CHANGE_PASSWORD, change_password, PHASE_READY, PASSWORDS_BYTES, 2800, 0, OK, change_password_rules),
     ROW(WHO, who, PHASE_READY, SMALL, 5, 0, WHO_ONLINE, who_rules),
     ROW(PING, ping, PHASE_ANY, SMALL, 1, 0, PONG, no_rules),
-    ROW(GET_ROOMS, get_rooms, PHASE_READY, SMALL, 10, 0, ROOMS, get_rooms_rules),
+    ROW(GET_ROOMS, get_rooms, PHASE_READY, SMALL, 100, 0, ROOMS, get_rooms_rules),
     ROW(RESUME, resume, PHASE_READY, SMALL, 20, 0, RESUMED, resume_rules),
     ROW(GET_HISTORY, get_history, PHASE_READY, SMALL, 50, 0, HISTORY, get_history_rules),
     ROW(GET_ROSTER, get_roster, PHASE_READY, SMALL, 50, 0, ROSTER_EVENTS, get_roster_rules),

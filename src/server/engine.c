@@ -81,6 +81,30 @@ static const struct command_row {
 
 /* ---- life ---- */
 
+/* Memory that was short may be there again. */
+#define LOST_RETRY_MS 100
+
+/* So many commands come in a turn, and a CMD_TICK. */
+#define POOL_COUNT (TURN_COMMANDS_MAX + 1)
+
+static bool
+alloc_slots(struct engine *engine)
+{
+	const struct engine_config *config = &engine->config;
+
+	engine->sessions = calloc(config->loop_count, sizeof *engine->sessions);
+	engine->lost = calloc(config->loop_count, sizeof *engine->lost);
+	if (engine->sessions == NULL || engine->lost == NULL)
+		return false;
+	for (uint16_t i = 0; i < config->loop_count; i++) {
+		engine->sessions[i] = calloc(config->slots_per_loop, sizeof **engine->sessions);
+		engine->lost[i] = calloc(config->slots_per_loop, sizeof **engine->lost);
+		if (engine->sessions[i] == NULL || engine->lost[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
 enum chat_err
 engine_new(const struct engine_config *config, struct store *store, struct engine **ret)
 {
@@ -97,21 +121,29 @@ engine_new(const struct engine_config *config, struct store *store, struct engin
 	TAILQ_INIT(&engine->idle_accounts);
 	TAILQ_INIT(&engine->touched);
 	STAILQ_INIT(&engine->pendings);
+	STAILQ_INIT(&engine->free_pendings);
 	engine->out_last = &engine->out_first;
 	engine->batch = store_batch_new();
-	engine->sessions = calloc(config->loop_count, sizeof *engine->sessions);
-	if (engine->batch == NULL || engine->sessions == NULL)
-		goto fail;
-	for (uint16_t i = 0; i < config->loop_count; i++) {
-		engine->sessions[i] = calloc(config->slots_per_loop, sizeof **engine->sessions);
-		if (engine->sessions[i] == NULL)
-			goto fail;
+	engine->pool = calloc(POOL_COUNT, sizeof *engine->pool);
+	if (engine->batch == NULL || engine->pool == NULL || !alloc_slots(engine)) {
+		engine_free(engine);
+		return CHAT_ERR_NOMEM;
 	}
+	for (uint32_t i = 0; i < POOL_COUNT; i++)
+		STAILQ_INSERT_TAIL(&engine->free_pendings, &engine->pool[i], link);
 	*ret = engine;
 	return CHAT_OK;
-fail:
-	engine_free(engine);
-	return CHAT_ERR_NOMEM;
+}
+
+/* All tables stay until the last session is gone: closing one looks for another to lend its rekey to. */
+static void
+close_all(struct engine *engine)
+{
+	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
+		for (uint32_t slot = 0; engine->sessions[i] != NULL && slot < engine->config.slots_per_loop;
+		     slot++)
+			if (engine->sessions[i][slot] != NULL)
+				session_close(engine, engine->sessions[i][slot]);
 }
 
 void
@@ -123,16 +155,15 @@ engine_free(struct engine *engine)
 	if (engine == NULL)
 		return;
 	assert(STAILQ_EMPTY(&engine->pendings));
-	/* All tables stay until the last session is gone: closing one looks for another to lend its rekey to.
-	 */
-	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
-		for (uint32_t slot = 0; engine->sessions[i] != NULL && slot < engine->config.slots_per_loop;
-		     slot++)
-			if (engine->sessions[i][slot] != NULL)
-				session_close(engine, engine->sessions[i][slot]);
-	for (uint16_t i = 0; engine->sessions != NULL && i < engine->config.loop_count; i++)
-		free(engine->sessions[i]);
+	close_all(engine);
+	for (uint16_t i = 0; i < engine->config.loop_count; i++) {
+		if (engine->sessions != NULL)
+			free(engine->sessions[i]);
+		if (engine->lost != NULL)
+			free(engine->lost[i]);
+	}
 	free(engine->sessions);
+	free(engine->lost);
 	map_fini(&engine->watched);
 	free(engine->online);
 	while ((room = map_next(&engine->rooms, &at)) != NULL)
@@ -142,6 +173,7 @@ engine_free(struct engine *engine)
 	outcome_list_free(engine->out_first);
 	store_batch_free(engine->batch);
 	passwd_table_unref(engine->table);
+	free(engine->pool);
 	free(engine);
 }
 
@@ -167,14 +199,39 @@ engine_turn_begin(struct engine *engine, struct now now)
 	engine->turns++;
 }
 
+/* Of the pool, unless the turn is longer than it should be.  NULL: out of memory. */
+static struct pending *
+pending_new(struct engine *engine)
+{
+	struct pending *p = STAILQ_FIRST(&engine->free_pendings);
+
+	if (p == NULL)
+		return calloc(1, sizeof *p);
+	STAILQ_REMOVE_HEAD(&engine->free_pendings, link);
+	memset(p, 0, sizeof *p);
+	return p;
+}
+
+static void
+pending_free(struct engine *engine, struct pending *p)
+{
+	command_free(p->cmd);
+	if (p >= engine->pool && p < engine->pool + POOL_COUNT)
+		STAILQ_INSERT_HEAD(&engine->free_pendings, p, link);
+	else
+		free(p);
+}
+
 void
 engine_apply(struct engine *engine, struct command *cmd)
 {
 	const struct command_row *row = &command_table[cmd->type];
 	struct pending *p;
 
-	p = calloc(1, sizeof *p);
+	p = pending_new(engine);
 	if (p == NULL) {
+		if (cmd->request_id != 0)
+			engine_lose(engine, cmd->from);
 		command_free(cmd);
 		return;
 	}
@@ -282,8 +339,7 @@ end_turn(struct engine *engine)
 	}
 	while ((p = STAILQ_FIRST(&engine->pendings)) != NULL) {
 		STAILQ_REMOVE_HEAD(&engine->pendings, link);
-		command_free(p->cmd);
-		free(p);
+		pending_free(engine, p);
 	}
 	store_batch_reset(engine->batch);
 	rooms_evict_idle(engine);
@@ -308,6 +364,7 @@ engine_turn_commit(struct engine *engine)
 	STAILQ_FOREACH (p, &engine->pendings, link)
 		finish(engine, p, err != CHAT_OK);
 	end_turn(engine);
+	engine_close_lost(engine);
 
 	list = engine->out_first;
 	engine->out_first = NULL;
@@ -330,7 +387,11 @@ engine_next_deadline_ms(const struct engine *engine)
 	/* Leases are all equally long, so the first one given ends first. */
 	if (room != NULL && room->lease_until_ms < deadline)
 		deadline = room->lease_until_ms;
-	return cursors < deadline ? cursors : deadline;
+	if (cursors < deadline)
+		deadline = cursors;
+	if (engine->lost_count > 0 && engine->now.mono_ms + LOST_RETRY_MS < deadline)
+		deadline = engine->now.mono_ms + LOST_RETRY_MS;
+	return deadline;
 }
 
 void

@@ -25,8 +25,8 @@ owned_copy(struct bytes from, struct bytes *to)
 	return CHAT_OK;
 }
 
-static void
-free_bytes(struct bytes *b)
+void
+owned_free(struct bytes *b)
 {
 	free((void *)(uintptr_t)b->data);
 	*b = BYTES_EMPTY;
@@ -74,8 +74,8 @@ account_free(struct engine *engine, struct account *account)
 	note_busy(engine, account);
 	account_forget_rooms(engine, account);
 	map_fini(&account->rooms);
-	free_bytes(&account->account_id);
-	free_bytes(&account->card);
+	owned_free(&account->account_id);
+	owned_free(&account->card);
 	free(account);
 }
 
@@ -85,6 +85,18 @@ account_drop(struct engine *engine, struct account *account)
 	map_remove(&engine->members, digest_bytes(&account->member_id));
 	map_remove(&engine->accounts, account_bytes(&account->name));
 	account_free(engine, account);
+}
+
+void
+account_lose(struct engine *engine, struct account *account)
+{
+	struct session *session;
+
+	while ((session = TAILQ_FIRST(&account->sessions)) != NULL) {
+		engine_lose(engine, session->conn);
+		session_close(engine, session);
+	}
+	account_drop(engine, account);
 }
 
 void

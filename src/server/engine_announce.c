@@ -41,60 +41,76 @@ has_invitees(const struct room *room)
 	return state->joined_count < state->reader_count;
 }
 
-/* A frame that could not be made is left out: its subscribers see the gap and read it. */
+/* They do not even hear of the numbers, and would wait for the next entry. */
+static void
+lose_followers(struct engine *engine, const struct room *room, uint16_t loop)
+{
+	const struct subscriber *subscriber;
+
+	TAILQ_FOREACH (subscriber, &room->subscribers, room_link)
+		if (subscriber->session->conn.loop == loop)
+			engine_lose(engine, subscriber->session->conn);
+}
+
+/* A frame that could not be made is left out: it is read. */
+static void
+encode_entries(const struct room *room, struct entry_frames *frames)
+{
+	const struct room_turn *turn = &room->turn;
+	bool stubs = has_invitees(room) || turn->stay_count > 0;
+
+	for (uint32_t i = 0; i < turn->entry_count; i++) {
+		const struct store_new_entry *entry = &turn->entries[i];
+		uint64_t seq = turn->op->result.first_seq + i;
+
+		frames[i].seq = seq;
+		frames[i].event = entry->kind == ENTRY_EVENT;
+		frames[i].whole = encode_entry(room, seq, entry, true);
+		if (stubs && entry->kind == ENTRY_MESSAGE)
+			frames[i].stub = encode_entry(room, seq, entry, false);
+		if (turn->wraps[i] != NULL)
+			frames[i].wraps = wrap_list_ref(turn->wraps[i]);
+	}
+}
+
+static void
+share_entries(const struct entry_frames *from, struct entry_frames *to, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		to[i] = from[i];
+		if (to[i].whole != NULL)
+			frame_ref_ref(to[i].whole);
+		if (to[i].stub != NULL)
+			frame_ref_ref(to[i].stub);
+		if (to[i].wraps != NULL)
+			wrap_list_ref(to[i].wraps);
+	}
+}
+
 static void
 announce_entries(struct engine *engine, struct room *room)
 {
-	struct room_turn *turn = &room->turn;
-	uint64_t first_seq = turn->op->result.first_seq;
-	bool stubs = has_invitees(room) || turn->stay_count > 0;
-	struct entry_frames *frames;
+	const struct room_turn *turn = &room->turn;
+	const struct outcome *first = NULL;
 
 	engine->entries += turn->entry_count;
-	if (room->subscriber_count == 0)
-		return;
-	frames = calloc(turn->entry_count, sizeof *frames);
-	if (frames == NULL)
-		return;
-	for (uint32_t i = 0; i < turn->entry_count; i++) {
-		const struct store_new_entry *entry = &turn->entries[i];
-
-		frames[i].seq = first_seq + i;
-		frames[i].event = entry->kind == ENTRY_EVENT;
-		frames[i].whole = encode_entry(room, first_seq + i, entry, true);
-		if (stubs && entry->kind == ENTRY_MESSAGE)
-			frames[i].stub = encode_entry(room, first_seq + i, entry, false);
-		frames[i].wraps = turn->wraps[i];
-	}
 	for (uint16_t loop = 0; loop < engine->config.loop_count; loop++) {
 		struct outcome *out;
 
 		if (room->loop_subscribers[loop] == 0)
 			continue;
-		out = engine_out(engine, OUT_ENTRIES, (struct conn_ref){.loop = loop}, 0);
-		if (out == NULL)
-			break;
-		out->entries.loop = loop;
-		out->entries.room_no = room->room_no;
-		out->entries.frames = calloc(turn->entry_count, sizeof *frames);
-		if (out->entries.frames == NULL)
+		out = engine_out_entries(engine, loop, turn->entry_count);
+		if (out == NULL) {
+			lose_followers(engine, room, loop);
 			continue;
-		out->entries.count = turn->entry_count;
-		for (uint32_t i = 0; i < turn->entry_count; i++) {
-			struct entry_frames *to = &out->entries.frames[i];
-
-			to->seq = frames[i].seq;
-			to->event = frames[i].event;
-			to->whole = frames[i].whole != NULL ? frame_ref_ref(frames[i].whole) : NULL;
-			to->stub = frames[i].stub != NULL ? frame_ref_ref(frames[i].stub) : NULL;
-			to->wraps = frames[i].wraps != NULL ? wrap_list_ref(frames[i].wraps) : NULL;
 		}
+		out->entries.room_no = room->room_no;
+		if (first == NULL)
+			encode_entries(room, out->entries.frames);
+		else
+			share_entries(first->entries.frames, out->entries.frames, turn->entry_count);
+		first = out;
 	}
-	for (uint32_t i = 0; i < turn->entry_count; i++) {
-		frame_ref_unref(frames[i].whole);
-		frame_ref_unref(frames[i].stub);
-	}
-	free(frames);
 }
 
 /* ---- changed stays ---- */
@@ -123,8 +139,10 @@ announce_view(struct engine *engine, struct room *room, struct session *session)
 	if (room_subscriber(room, session) == NULL)
 		return;
 	view = room_view(room, &session->account->member_id);
-	if (view == NULL)
+	if (view == NULL) {
+		engine_lose(engine, session->conn);
 		return;
+	}
 	out = engine_out(engine, OUT_VIEW, session->conn, 0);
 	if (out == NULL) {
 		view_unref(view);
@@ -191,8 +209,12 @@ settle_stay(struct engine *engine, struct room *room, uint32_t i)
 
 		if (room->turn.out_seq[i] != 0 && subscriber != NULL)
 			subscriber_remove(engine, subscriber);
-		if (began && stay != NULL)
+		if (!began)
+			continue;
+		if (stay != NULL)
 			push_room_added(engine, room, stay, session->conn);
+		else
+			engine_lose(engine, session->conn);
 	}
 }
 

@@ -49,7 +49,7 @@ finish_resume(struct engine *engine, struct pending *p)
 	view = room_view(room, &p->session->account->member_id);
 	if (view == NULL || room_subscribe(engine, room, p->session) != CHAT_OK) {
 		view_unref(view);
-		engine_refuse(engine, p, CHAT_ERR_BUSY, NULL);
+		engine_refuse(engine, p, CHAT_ERR_NOMEM, NULL);
 		return;
 	}
 	out = engine_out(engine, OUT_SUBSCRIBED, cmd->from, cmd->request_id);
@@ -93,7 +93,7 @@ fill_room_summary(const struct room *room, const struct stay *stay, Chat__V1__Ro
 struct rooms_page {
 	struct digest after;
 	struct store_member_room *rooms;
-	size_t count;
+	size_t count, cap;
 	bool more;
 };
 
@@ -104,7 +104,7 @@ collect_room(void *ctx, const struct store_member_room *room)
 
 	if (digest_compare(&room->room_id, &page->after) <= 0)
 		return true;
-	if (page->count == ROOMS_PAGE) {
+	if (page->count == page->cap) {
 		page->more = true;
 		return false;
 	}
@@ -119,15 +119,22 @@ finish_get_rooms(struct engine *engine, struct pending *p)
 	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
 	Chat__V1__RoomSummary *items = NULL, **list = NULL;
 	struct rooms_page page = {0};
-	enum chat_err err = CHAT_ERR_NOMEM;
+	enum chat_err err;
 
 	if (p->cmd->page.after.len > 0 && !digest_from_bytes(p->cmd->page.after, &page.after)) {
 		engine_refuse(engine, p, CHAT_ERR_MALFORMED, "`after` is no room_id");
 		return;
 	}
-	page.rooms = calloc(ROOMS_PAGE, sizeof *page.rooms);
-	items = calloc(ROOMS_PAGE, sizeof *items);
-	list = calloc(ROOMS_PAGE, sizeof(Chat__V1__RoomSummary *));
+	err = account_load_rooms(engine, p->session->account);
+	if (err != CHAT_OK)
+		goto out;
+	err = CHAT_ERR_NOMEM;
+	page.cap = p->session->account->rooms.count;
+	if (page.cap > ROOMS_PAGE)
+		page.cap = ROOMS_PAGE;
+	page.rooms = calloc(page.cap + 1, sizeof *page.rooms);
+	items = calloc(page.cap + 1, sizeof *items);
+	list = calloc(page.cap + 1, sizeof(Chat__V1__RoomSummary *));
 	if (page.rooms == NULL || items == NULL || list == NULL)
 		goto out;
 	err = store_member_rooms_each(engine->store, &p->session->account->member_id, collect_room, &page);
@@ -207,7 +214,7 @@ finish_read(struct engine *engine, struct pending *p)
 	err = room_of_session(engine, p->session, &p->cmd->room_id, &room, &stay);
 	if (err != CHAT_OK)
 		goto fail;
-	err = CHAT_ERR_BUSY;
+	err = CHAT_ERR_NOMEM;
 	read = calloc(1, sizeof *read);
 	if (read == NULL)
 		goto fail;

@@ -115,8 +115,10 @@ finish_publish_card(struct engine *engine, struct pending *p)
 		return;
 	}
 	if (account_take_card(account, p->cmd->publish_card.card) != CHAT_OK ||
-	    card_decode(account->card, &card) != CHAT_OK)
+	    card_decode(account->card, &card) != CHAT_OK) {
+		account_lose(engine, account);
 		return;
+	}
 	audit_card_published(account_bytes(&account->name), card.serial, card.retired);
 	TAILQ_FOREACH (session, &account->sessions, account_link)
 		if (session != p->session)

@@ -36,15 +36,25 @@
 
 /* ---- engine_out.c ---- */
 
-/* Appends to the turn's outcomes.  NULL (out of memory) is skipped: the connection then misses an answer and
- * is closed by its loop's timeout; nothing stored is lost by it. */
+/*
+ * Appends to the turn's outcomes, for one connection.  NULL: out of memory; the connection is then closed, by
+ * the end of this turn or of a later one, so that whoever asked is not left without an answer.  That goes for
+ * all of these.
+ */
 struct outcome *
 engine_out(struct engine *engine, enum outcome_type type, struct conn_ref to, uint64_t request_id);
+/* For a loop, with zeroed frames.  NULL: out of memory, and nobody is lost by that yet. */
+struct outcome *engine_out_entries(struct engine *engine, uint16_t loop, uint32_t count);
 void engine_out_error(struct engine *engine, const struct pending *p);
 /* Encodes a server frame as one outcome.  request_id 0: a push. */
 void engine_out_frame(
     struct engine *engine, struct conn_ref to, Chat__V1__ServerFrame *frame, uint64_t request_id);
 
+/* The connection misses something that it has to have: it is closed. */
+void engine_lose(struct engine *engine, struct conn_ref conn);
+void engine_close_lost(struct engine *engine); /* at the end of a turn */
+
+/* CHAT_ERR_NOMEM is ours; the peer is told `busy`. */
 void pending_refuse(struct pending *p, enum chat_err err, const char *text, const char *mend);
 /* Whether it is stored is not known, whatever was found before. */
 void pending_unknown(struct pending *p);
@@ -59,6 +69,7 @@ void pending_give_back(struct pending *p);
 
 /* Makes *to a copy of from in place of what it was; the data is to be freed. */
 enum chat_err owned_copy(struct bytes from, struct bytes *to) MUST_USE;
+void owned_free(struct bytes *b);
 
 /* Loads it where it is not in memory.  CHAT_ERR_NOT_FOUND: there is no identity of that name. */
 enum chat_err account_get(struct engine *engine, struct bytes name, struct account **ret) MUST_USE;
@@ -76,6 +87,9 @@ void account_note_stay(struct engine *engine, struct account *account, const str
 /* NULL: none, or the account's rooms are not loaded. */
 struct stay *account_stay(const struct account *account, const struct digest *room_id);
 void account_drop(struct engine *engine, struct account *account); /* it has no sessions */
+/* What is in memory is not what is stored, for lack of it: its connections are closed, and it is loaded
+ * again. */
+void account_lose(struct engine *engine, struct account *account);
 /* It was used, or may have become idle: the longest idle are dropped at the end of a turn. */
 void account_touch(struct engine *engine, struct account *account);
 void accounts_evict_idle(struct engine *engine);

@@ -128,8 +128,9 @@ finish_key_proved(struct engine *engine, struct pending *p)
 {
 	const struct command *cmd = p->cmd;
 	struct account *account = NULL;
+	struct bytes card = BYTES_EMPTY;
 	struct session *session;
-	struct outcome *out;
+	struct outcome *out = NULL;
 	enum chat_err err = judge_key(engine, p, &account);
 
 	if (err != CHAT_OK) {
@@ -138,15 +139,15 @@ finish_key_proved(struct engine *engine, struct pending *p)
 		return;
 	}
 	session = calloc(1, sizeof *session);
-	out = engine_out(engine, OUT_LOGIN_OK, cmd->from, cmd->request_id);
-	if (session == NULL || out == NULL || !who_reserve(engine) ||
-	    owned_copy(account->card, &out->login_ok.card) != CHAT_OK) {
-		if (out != NULL)
-			out->type =
-			    OUT_OK; /* unreachable for a loop: the connection is closed by its time limit */
+	if (session != NULL && who_reserve(engine) && owned_copy(account->card, &card) == CHAT_OK)
+		out = engine_out(engine, OUT_LOGIN_OK, cmd->from, cmd->request_id);
+	if (out == NULL) {
+		owned_free(&card);
 		free(session);
+		engine_lose(engine, cmd->from);
 		return;
 	}
+	out->login_ok.card = card;
 	session_open(engine, session, account, cmd);
 	out->login_ok.bag_version = account->bag_version;
 	out->login_ok.sessions = account->session_count;
@@ -196,22 +197,29 @@ void
 finish_password_proved(struct engine *engine, struct pending *p)
 {
 	const struct command *cmd = p->cmd;
+	struct bytes card = BYTES_EMPTY;
 	struct account *account = NULL;
 	struct outcome *out;
 	enum chat_err err;
 
 	err = account_get_as(engine, cmd->password_proved.account, cmd->password_proved.account_id, &account);
 	if (err != CHAT_OK && err != CHAT_ERR_NOT_FOUND) {
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
-		engine_out_error(engine, p);
+		engine_refuse(engine, p, CHAT_ERR_STORE_UNAVAILABLE, NULL);
+		return;
+	}
+	if (account != NULL && p->op != NULL && p->op->result.outcome == STORE_STORED)
+		account->proof = cmd->password_proved.proof;
+	if (account != NULL && owned_copy(account->card, &card) != CHAT_OK) {
+		engine_lose(engine, cmd->from);
 		return;
 	}
 	out = engine_out(engine, OUT_PASSWORD_OK, cmd->from, cmd->request_id);
+	if (out == NULL)
+		owned_free(&card);
 	if (out == NULL || account == NULL)
 		return;
-	if (p->op != NULL && p->op->result.outcome == STORE_STORED)
-		account->proof = cmd->password_proved.proof;
-	out->password_ok.has_identity = owned_copy(account->card, &out->password_ok.card) == CHAT_OK;
+	out->password_ok.has_identity = true;
+	out->password_ok.card = card;
 	out->password_ok.has_recovery = account->has_recovery;
 }
 

@@ -10,9 +10,6 @@
 #include "group/seal.h"
 #include "server/engine_impl.h"
 
-/* What a client waits that asked when there was no memory. */
-#define BUSY_RETRY_MS 1000
-
 /* ---- messages ---- */
 
 void
@@ -20,10 +17,6 @@ pending_refuse_by_rules(struct pending *p, enum chat_err err)
 {
 	const char *text = p->text, *mend = NULL; /* said already by who found it */
 
-	if (err == CHAT_ERR_NOMEM) {
-		err = CHAT_ERR_BUSY;
-		p->retry_after_ms = BUSY_RETRY_MS;
-	}
 	if (text == NULL && p->refusal.why != NULL && p->refusal.why[0] != '\0')
 		text = p->refusal.why;
 	if (err == CHAT_ERR_OUT_OF_ORDER)

@@ -290,7 +290,7 @@ finish_ask_rewrap(struct engine *engine, struct pending *p)
 	if (err == CHAT_OK) {
 		ask = new_ask(room, member_id, p->cmd);
 		if (ask == NULL)
-			err = CHAT_ERR_BUSY;
+			err = CHAT_ERR_NOMEM;
 		else if (ask->epoch_count == 0)
 			err = CHAT_ERR_NOT_ALLOWED;
 		else if (find_ask(room, member_id) == NULL && room->ask_count >= REWRAP_ASKS_PER_ROOM)

@@ -212,7 +212,11 @@ struct engine {
 	struct now now;
 	STAILQ_HEAD(, pending) pendings;
 	TAILQ_HEAD(, room) touched;
+	struct pending *pool; /* owned: enough for a turn; those that are free are in free_pendings */
+	STAILQ_HEAD(, pending) free_pendings;
 	struct outcome *out_first, **out_last;
+	uint32_t **lost; /* [loop][slot]: generation of a connection that is to be closed; 0: none */
+	uint32_t lost_count;
 	bool cautious;
 
 	uint64_t started_unix_ms, started_mono_ms;

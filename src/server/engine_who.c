@@ -92,7 +92,7 @@ finish_who(struct engine *engine, struct pending *p)
 	items = calloc(count + 1, sizeof *items);
 	list = calloc(count + 1, sizeof(Chat__V1__OnlineAccount *));
 	if (items == NULL || list == NULL) {
-		engine_refuse(engine, p, CHAT_ERR_BUSY, NULL);
+		engine_refuse(engine, p, CHAT_ERR_NOMEM, NULL);
 		goto out;
 	}
 	for (uint32_t i = 0; i < count; i++) {
