@@ -30,6 +30,7 @@ append_out(struct chat_session *s, struct bytes from)
 		buf_fini_secret(&s->out);
 		s->out = grown;
 	}
+	s->said_ms = s->now.mono_ms;
 	return buf_append(&s->out, from.data, from.len) == CHAT_OK;
 }
 

@@ -190,7 +190,7 @@ session_connected(struct chat_session *s, const uint8_t binding[static LOGIN_BIN
 		return;
 	s->end_said = false;
 	memcpy(s->binding, binding, sizeof s->binding);
-	s->heard_ms = now.mono_ms;
+	s->heard_ms = s->said_ms = now.mono_ms;
 	s->pinged_ms = 0;
 	login_begin(s);
 	session_run(s);
@@ -316,6 +316,13 @@ earlier(uint64_t *deadline, uint64_t ms)
 		*deadline = ms;
 }
 
+/* Silence of either side: the server's tells that it may be gone, and to the server ours does. */
+static uint64_t
+ping_due_ms(const struct chat_session *s)
+{
+	return (s->said_ms < s->heard_ms ? s->said_ms : s->heard_ms) + CLIENT_PING_AFTER_MS;
+}
+
 uint64_t
 session_next_deadline_ms(const struct chat_session *s)
 {
@@ -327,7 +334,7 @@ session_next_deadline_ms(const struct chat_session *s)
 		earlier(&deadline, s->flush_ms);
 	if (s->login == LOGIN_NONE || s->ended)
 		return deadline;
-	earlier(&deadline, s->heard_ms + (s->pinged_ms == 0 ? CLIENT_PING_AFTER_MS : CLIENT_DEAD_AFTER_MS));
+	earlier(&deadline, s->pinged_ms == 0 ? ping_due_ms(s) : s->heard_ms + CLIENT_DEAD_AFTER_MS);
 	if (s->login == LOGIN_PAUSE)
 		earlier(&deadline, s->login_again_ms);
 	if (s->login == LOGIN_READY) {
@@ -363,7 +370,7 @@ session_tick(struct chat_session *s, struct now now)
 		session_fail(s, CHAT_ERR_TIMEOUT, false, "The server does not answer.", NULL);
 		return;
 	}
-	if (s->pinged_ms == 0 && now.mono_ms >= s->heard_ms + CLIENT_PING_AFTER_MS) {
+	if (s->pinged_ms == 0 && now.mono_ms >= ping_due_ms(s)) {
 		s->pinged_ms = now.mono_ms;
 		call_make(s, CLIENT_FRAME(PING, ping, &ping), on_pong, NULL, NULL, 0);
 	}

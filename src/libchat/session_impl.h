@@ -129,7 +129,8 @@ struct chat_session {
 	size_t out_sent;
 	struct arena arena;
 	uint64_t heard_ms;             /* the last byte came */
-	uint64_t pinged_ms;            /* 0: no ping since */
+	uint64_t said_ms;              /* the last frame was sent: who only listens is taken for dead too */
+	uint64_t pinged_ms;            /* 0: no ping since the last byte came */
 	enum login_state login_paused; /* what to do again at login_again_ms */
 	uint64_t login_again_ms;
 	unsigned login_tries;

@@ -318,6 +318,30 @@ TEST(silence_is_pinged_and_then_given_up)
 	pair_end(&o.pair);
 }
 
+/* Pushes come all the time and nothing is to be said: the server would take such a client for dead. */
+TEST(who_only_listens_pings_too)
+{
+	static const uint8_t push[4] = {0}; /* of a later version: passed over */
+	struct one o;
+	struct now now;
+	bool pinged = false;
+
+	start(&o);
+	peer_connect(o.alice);
+	pair_settle(&o.pair);
+	now = pair_now(&o.pair);
+	for (int i = 0; i < 5 && !pinged; i++) {
+		now.mono_ms += CLIENT_PING_AFTER_MS / 5;
+		session_receive(o.alice->s, BYTES_ARRAY(push), now);
+		assert_int_equal(session_output(o.alice->s).len, 0);
+		if (now.mono_ms >= session_next_deadline_ms(o.alice->s))
+			session_tick(o.alice->s, now);
+		pinged = session_output(o.alice->s).len > 0;
+	}
+	assert_true(pinged);
+	pair_end(&o.pair);
+}
+
 struct garbage {
 	const char *bytes;
 	size_t len;
@@ -408,6 +432,7 @@ main(void)
 	    cmocka_unit_test(another_realm_is_not_talked_to),
 	    cmocka_unit_test(busy_server_is_asked_again_after_its_time),
 	    cmocka_unit_test(silence_is_pinged_and_then_given_up),
+	    cmocka_unit_test(who_only_listens_pings_too),
 	    cmocka_unit_test(what_is_no_protocol_ends_the_connection),
 	    cmocka_unit_test(storage_that_fails_ends_the_client),
 	};
