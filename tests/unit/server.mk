@@ -35,6 +35,7 @@ libs_rig = tests/unit/libserverrig.la tests/unit/libengineworld.la $(libs_server
 server_io_tests = \
 	tests/unit/test_audit \
 	tests/unit/test_conn \
+	tests/unit/test_conn_memory \
 	tests/unit/test_engine_thread \
 	tests/unit/test_kdf \
 	tests/unit/test_login_delay \
@@ -51,6 +52,8 @@ TESTS += $(server_io_tests)
 threads_tests += $(server_io_tests)
 tests_unit_test_audit_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_conn_LDADD = $(libs_rig)
+tests_unit_test_conn_memory_LDADD = $(libs_rig)
+tests_unit_test_conn_memory_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_conn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_now
 tests_unit_test_engine_thread_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_kdf_LDADD = $(libs_server) $(libs_unit)
