@@ -39,14 +39,13 @@ signed_bytes(const uint8_t header[static MESSAGE_HEADER_BYTES], const struct dig
 	memcpy(ret + MESSAGE_HEADER_BYTES, body_hash->b, DIGEST_BYTES);
 }
 
-enum chat_err
-message_decode(struct bytes wire, struct message *ret)
+/* All but the hashes. */
+static enum chat_err
+decode_form(struct bytes wire, struct message *ret)
 {
-	struct message message;
-	struct message_header *const header = &message.header;
+	struct message_header *const header = &ret->header;
 	struct reader rd;
 	uint8_t version;
-	uint8_t b[SIGNED_BYTES];
 
 	rd_init(&rd, wire);
 	version = rd_u8(&rd);
@@ -59,22 +58,45 @@ message_decode(struct bytes wire, struct message *ret)
 	header->seen_seq = rd_u64(&rd);
 	rd_copy(&rd, header->seen_hash.b, DIGEST_BYTES);
 	header->time_ms = rd_u64(&rd);
-	message.salt = rd_take(&rd, MESSAGE_SALT_BYTES);
+	ret->salt = rd_take(&rd, MESSAGE_SALT_BYTES);
 	if (rd.failed || rd.left < AEAD_TAG_BYTES + ED25519_SIG_BYTES)
 		return CHAT_ERR_MALFORMED;
-	message.ct = rd_take(&rd, rd.left - ED25519_SIG_BYTES);
-	message.sig = rd_take(&rd, ED25519_SIG_BYTES);
+	ret->ct = rd_take(&rd, rd.left - ED25519_SIG_BYTES);
+	ret->sig = rd_take(&rd, ED25519_SIG_BYTES);
 	if (!rd_done(&rd) || header->counter == 0 ||
-	    !padded_length_valid(message.ct.len - AEAD_TAG_BYTES, PADDING_MESSAGE_UNITS))
+	    !padded_length_valid(ret->ct.len - AEAD_TAG_BYTES, PADDING_MESSAGE_UNITS))
 		return CHAT_ERR_MALFORMED;
 
-	message.header_wire = BYTES(wire.data, MESSAGE_HEADER_BYTES);
+	ret->header_wire = BYTES(wire.data, MESSAGE_HEADER_BYTES);
+	return CHAT_OK;
+}
+
+enum chat_err
+message_decode(struct bytes wire, struct message *ret)
+{
+	struct message message;
+	uint8_t b[SIGNED_BYTES];
+	enum chat_err err = decode_form(wire, &message);
+
+	if (err != CHAT_OK)
+		return err;
 	/* salt and ct lie side by side */
 	message.body_hash = hash_once(BYTES(message.salt.data, message.salt.len + message.ct.len));
 	signed_bytes(wire.data, &message.body_hash, b);
 	message.msg_hash = hash_domain_once("message", BYTES_ARRAY(b));
 	*ret = message;
 	return CHAT_OK;
+}
+
+enum chat_err
+message_decode_header(struct bytes wire, struct message_header *ret)
+{
+	struct message message;
+	enum chat_err err = decode_form(wire, &message);
+
+	if (err == CHAT_OK)
+		*ret = message.header;
+	return err;
 }
 
 bool

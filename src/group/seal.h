@@ -70,6 +70,9 @@ void message_header_encode(const struct message_header *header, uint8_t ret[stat
  */
 enum chat_err message_decode(struct bytes wire, struct message *ret) MUST_USE;
 
+/* The same check of the form, without the hashes: for who has them already. */
+enum chat_err message_decode_header(struct bytes wire, struct message_header *ret) MUST_USE;
+
 bool message_signature_good(
     const struct message *message, const uint8_t sender_pk[static ED25519_PK_BYTES]) MUST_USE;
 

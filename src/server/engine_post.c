@@ -33,13 +33,13 @@ judge_post_message(struct engine *engine, struct pending *p)
 {
 	const struct command *cmd = p->cmd;
 	struct store_new_entry entry = {.kind = ENTRY_MESSAGE};
-	struct message message;
+	struct message_header header;
 	uint64_t expected_seq;
 	struct room *room;
 	struct stay *stay;
 	enum chat_err err;
 
-	err = message_decode(cmd->message.wire, &message);
+	err = message_decode_header(cmd->message.wire, &header);
 	if (err == CHAT_OK)
 		err = room_of_session(engine, p->session, &cmd->room_id, &room, &stay);
 	if (err != CHAT_OK) {
@@ -55,7 +55,7 @@ judge_post_message(struct engine *engine, struct pending *p)
 		pending_refuse_by_rules(p, CHAT_ERR_NOMEM);
 		return;
 	}
-	err = roster_post_message(room->roster, &message.header, &cmd->message.entry_hash,
+	err = roster_post_message(room->roster, &header, &cmd->message.entry_hash,
 	    &p->session->account->member_id, engine->now.unix_ms, &p->refusal);
 	if (err != CHAT_OK) {
 		room_untouch(engine, room);
@@ -69,7 +69,7 @@ judge_post_message(struct engine *engine, struct pending *p)
 	p->first_entry = room->turn.entry_count;
 	p->entry_count = 1;
 	room_turn_add_entry(&room->turn, &entry, NULL);
-	if (!room_turn_note_counter(&room->turn, &message.header))
+	if (!room_turn_note_counter(&room->turn, &header))
 		assert(false); /* there is room for it since grow() */
 }
 
