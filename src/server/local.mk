@@ -28,7 +28,8 @@ src_server_libserver_la_SOURCES = \
 	src/server/loop_thread.c src/server/loop_thread.h \
 	src/server/outcome.c src/server/outcome.h \
 	src/server/outq.c src/server/outq.h \
-	src/server/read_run.c src/server/read_run.h \
+	src/server/read_run.c src/server/read_run.h src/server/read_impl.h \
+	src/server/read_page.c src/server/read_range.c \
 	src/server/readers.c src/server/readers.h \
 	src/server/server.c src/server/server.h \
 	src/server/server_limits.c src/server/server_limits.h \

@@ -28,13 +28,14 @@ tests_unit_test_engine_schedule_LDADD = $(libs_engine)
 
 # From the socket to the engine: a whole server in the test's process.
 check_LTLIBRARIES += tests/unit/libserverrig.la
-tests_unit_libserverrig_la_SOURCES = tests/unit/server_rig.c tests/unit/server_rig.h \
+tests_unit_libserverrig_la_SOURCES = tests/unit/rig_peer.c tests/unit/server_rig.c tests/unit/server_rig.h \
 	tests/unit/loop_rig.c tests/unit/loop_rig.h
 libs_rig = tests/unit/libserverrig.la tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 
 server_io_tests = \
 	tests/unit/test_audit \
 	tests/unit/test_conn \
+	tests/unit/test_conn_limits \
 	tests/unit/test_conn_memory \
 	tests/unit/test_engine_thread \
 	tests/unit/test_kdf \
@@ -52,13 +53,15 @@ TESTS += $(server_io_tests)
 threads_tests += $(server_io_tests)
 tests_unit_test_audit_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_conn_LDADD = $(libs_rig)
+tests_unit_test_conn_limits_LDADD = $(libs_rig)
 tests_unit_test_conn_memory_LDADD = $(libs_rig)
 tests_unit_test_conn_memory_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
-tests_unit_test_conn_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_now
+tests_unit_test_conn_limits_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=clock_mono_ms -Wl,--wrap=clock_now
 tests_unit_test_engine_thread_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_kdf_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_login_delay_LDADD = $(libs_server) $(libs_unit)
 tests_unit_test_outq_LDADD = $(libs_server) $(libs_unit)
+tests_unit_test_read_run_SOURCES = tests/unit/test_read_run.c tests/unit/read_room.c tests/unit/read_room.h
 tests_unit_test_read_run_LDADD = tests/unit/libengineworld.la $(libs_server) $(libs_unit)
 tests_unit_test_server_LDADD = $(libs_rig)
 tests_unit_test_server_delivery_LDADD = $(libs_rig)
