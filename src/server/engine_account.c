@@ -124,7 +124,6 @@ account_take_card(struct account *account, struct bytes wire)
 	if (err != CHAT_OK)
 		return err;
 	account->card_hash = card.card_hash;
-	account->card_retired = card.retired;
 	memcpy(account->ed_pk, card.ed_pk, sizeof account->ed_pk);
 	return CHAT_OK;
 }

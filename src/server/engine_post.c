@@ -138,7 +138,8 @@ find_newcomer(struct engine *engine, const struct card *card, struct newcomers *
 		err = account_load_rooms(engine, account);
 	if (err != CHAT_OK && err != CHAT_ERR_NOT_FOUND)
 		return err == CHAT_ERR_NOMEM ? err : CHAT_ERR_STORE_UNAVAILABLE;
-	if (err == CHAT_OK && (!digest_equal(&account->card_hash, &card->card_hash) || account->card_retired))
+	/* That a published one is retired is for the rules to say. */
+	if (err == CHAT_OK && !digest_equal(&account->card_hash, &card->card_hash))
 		account = NULL;
 	ret->accounts[ret->count++] = account;
 	return CHAT_OK;

@@ -61,7 +61,6 @@ struct account {
 	struct digest proof;
 	struct bytes card; /* owned */
 	uint8_t ed_pk[ED25519_PK_BYTES];
-	bool card_retired;
 	bool has_recovery;
 	uint64_t bag_version;
 	struct bucket card_bucket;

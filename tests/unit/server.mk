@@ -8,6 +8,7 @@ server_tests = \
 	tests/unit/test_engine \
 	tests/unit/test_engine_accounts \
 	tests/unit/test_engine_faults \
+	tests/unit/test_engine_lives \
 	tests/unit/test_engine_nomem \
 	tests/unit/test_engine_posts \
 	tests/unit/test_engine_rewraps \
@@ -20,6 +21,8 @@ tests_unit_test_engine_LDADD = $(libs_engine)
 tests_unit_test_engine_accounts_LDADD = $(libs_engine)
 tests_unit_test_engine_faults_SOURCES = tests/unit/test_engine_faults.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h
 tests_unit_test_engine_faults_LDADD = $(libs_engine) $(SQLITE_LIBS)
+tests_unit_test_engine_lives_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) $(NETTLE_CFLAGS)
+tests_unit_test_engine_lives_LDADD = tests/unit/libgroupvectors.la tests/unit/libvectors.la $(libs_engine) $(SQLITE_LIBS)
 tests_unit_test_engine_nomem_LDADD = $(libs_engine)
 tests_unit_test_engine_nomem_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_engine_posts_LDADD = $(libs_engine)
