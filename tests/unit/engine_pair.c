@@ -150,6 +150,7 @@ do_hello(struct pair *pair, struct pair_conn *conn, const Chat__V1__ClientFrame 
 	limits.idle_ms = IDLE_TIMEOUT_MS;
 	body.version = PROTOCOL_VERSION;
 	body.realm = wire_from_bytes(BYTES_ARRAY(store_realm(pair->w.store)->b));
+	body.unix_ms = pair->w.now.unix_ms;
 	body.limits = &limits;
 	out.body_case = CHAT__V1__SERVER_FRAME__BODY_HELLO_OK;
 	out.hello_ok = &body;

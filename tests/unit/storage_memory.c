@@ -711,7 +711,7 @@ storage_memory_outbox_count(struct storage *st)
 static bool
 blob_contains(const struct blob *blob, struct bytes what)
 {
-	return memmem(blob->data, blob->len, what.data, what.len) != NULL;
+	return blob->len > 0 && memmem(blob->data, blob->len, what.data, what.len) != NULL;
 }
 
 bool

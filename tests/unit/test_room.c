@@ -502,6 +502,7 @@ TEST(replay_is_marked_and_whole)
 		(void)peer_say(t.alice, &t.room, text);
 		pair_settle(&t.pair);
 	}
+	pair_pass(&t.pair, 10);
 	peer_connect(t.bob);
 	pair_settle(&t.pair);
 	assert_int_equal(peer_count(t.bob, CHAT_EVENT_MESSAGE, NULL), 100);
