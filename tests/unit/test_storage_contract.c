@@ -462,12 +462,18 @@ CONTRACT(entry_replaces_a_stub_only)
 	struct seen seen;
 
 	put(w->st, &room, 1, ENTRY_MESSAGE, "");
-	put(w->st, &room, 1, ENTRY_MESSAGE, "whole");
-	put(w->st, &room, 1, ENTRY_MESSAGE, "");
-	put(w->st, &room, 1, ENTRY_MESSAGE, "whole");
 	entries(w->st, &room, 1, 1, &seen);
-	assert_int_equal(seen.count, 1);
-	assert_string_equal(seen.bytes[0], "whole");
+	assert_int_equal(seen.entry[0].wire.len, 0);
+	for (int i = 0; i < 2; i++) {
+		put(w->st, &room, 1, ENTRY_MESSAGE, "whole");
+		entries(w->st, &room, 1, 1, &seen);
+		assert_int_equal(seen.count, 1);
+		assert_string_equal(seen.bytes[0], "whole");
+		put(w->st, &room, 1, ENTRY_MESSAGE, "");
+		entries(w->st, &room, 1, 1, &seen);
+		assert_int_equal(seen.count, 1);
+		assert_string_equal(seen.bytes[0], "whole");
+	}
 }
 
 struct nested {

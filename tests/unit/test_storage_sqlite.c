@@ -150,6 +150,14 @@ seal_in_child(struct storage *st, int nth)
 		_exit(5);
 }
 
+/* A sealed message, and behind it one that waits. */
+static void
+both_in_child(struct storage *st, int nth)
+{
+	seal_in_child(st, nth);
+	say_in_child(st, nth);
+}
+
 /* Something committed, and a transaction that is not. */
 static void
 half_in_child(struct storage *st, int nth)
@@ -323,6 +331,25 @@ TEST(sealed_orphans_keep_their_device)
 	other->ops->get_device(other, &other_device);
 	assert_memory_not_equal(device.b, other_device.b, sizeof(device.b));
 	assert_string_equal(outbox(other).all, "");
+	storage_sqlite_close(other);
+	storage_sqlite_close(st);
+	free(dir);
+}
+
+/* What waits behind a sealed message is not said before it by somebody else. */
+TEST(sealed_orphans_keep_their_order)
+{
+	char *dir = unit_temp_dir();
+	struct child one = child_start(dir, seal_in_child, 1);
+	struct child two = child_start(dir, both_in_child, 2);
+	struct storage *st, *other;
+
+	child_end(&one, true);
+	child_end(&two, true);
+	st = open_at(dir);
+	assert_string_equal(outbox(st).all, "s1! ");
+	other = open_at(dir);
+	assert_string_equal(outbox(other).all, "s2! c2 ");
 	storage_sqlite_close(other);
 	storage_sqlite_close(st);
 	free(dir);
@@ -587,6 +614,7 @@ main(void)
 	    cmocka_unit_test(slots_of_two_processes),
 	    cmocka_unit_test(orphans_are_adopted),
 	    cmocka_unit_test(sealed_orphans_keep_their_device),
+	    cmocka_unit_test(sealed_orphans_keep_their_order),
 	    cmocka_unit_test(both_write_at_once),
 	    cmocka_unit_test(no_slot_for_a_look),
 	    cmocka_unit_test(slots_run_out),
