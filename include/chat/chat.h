@@ -88,7 +88,8 @@ struct chat_client;
 
 /*
  * Opens the data directory; no network yet.  CHAT_ERR_INVALID: no account or server was set; CHAT_ERR_PERMISSION:
- * others can read the directory; CHAT_ERR_IO, CHAT_ERR_CORRUPT, CHAT_ERR_NEWER, CHAT_ERR_NOMEM.  Where ret_text is not
+ * others can read the directory; CHAT_ERR_LOCKED: 64 processes have it open; CHAT_ERR_NOT_FOUND: no home directory;
+ * CHAT_ERR_IO, CHAT_ERR_CORRUPT, CHAT_ERR_NEWER, CHAT_ERR_NOMEM.  Where ret_text is not
  * NULL it gets a sentence that names the file and the mend (owned by the caller: free()), or NULL.
  */
 enum chat_err chat_client_new(const struct chat_config *config, struct chat_client **ret, char **ret_text) CHAT_MUST_USE;
