@@ -73,7 +73,8 @@ failed(struct app *app, const struct chat_event *event)
 	struct text mend = {0};
 
 	text_str(&mend, chat_event_mend(event));
-	if (err == CHAT_ERR_PEER_CHANGED) {
+	/* Where a fingerprint was demanded it is the command line that is wrong, or the server. */
+	if (err == CHAT_ERR_PEER_CHANGED && !app->opt->fingerprint) {
 		text_clear(&mend);
 		text_str(&mend, "If that was expected, type: ");
 		options_forget_line(app->opt, &mend);

@@ -190,6 +190,14 @@ separator(struct text *out, const char *body)
 	text_str(out, " ---\n");
 }
 
+static void
+end_away(struct lines *l, struct text *out)
+{
+	if (l->away)
+		separator(out, "now");
+	l->away = false;
+}
+
 static const char *
 role_name(uint64_t role)
 {
@@ -310,6 +318,9 @@ entry(struct lines *l, const struct chat_event *event, uint64_t now_unix_ms, str
 		separator(out, "while you were away");
 		l->away = true;
 	}
+	/* Who accepts an invitation gets what was said since then. */
+	if (!(chat_event_flags(event) & CHAT_FLAG_REPLAY) && l->away && l->synced)
+		end_away(l, out);
 	if ((chat_event_flags(event) & CHAT_FLAG_HISTORY) && !l->older) {
 		separator(out, "older entries");
 		l->older = true;
@@ -342,6 +353,7 @@ disconnected(struct lines *l, const struct chat_event *event, uint64_t now_unix_
 	const char *why = chat_event_text(event);
 
 	l->connected = false;
+	l->synced = false;
 	l->away = false;
 	if (l->lost)
 		return; /* another attempt in vain */
@@ -381,9 +393,8 @@ lines_event(struct lines *l, const struct chat_event *event, uint64_t now_unix_m
 		disconnected(l, event, now_unix_ms, out);
 		break;
 	case CHAT_EVENT_SYNCED:
-		if (l->away)
-			separator(out, "now");
-		l->away = false;
+		end_away(l, out);
+		l->synced = true;
 		break;
 	case CHAT_EVENT_MESSAGE:
 	case CHAT_EVENT_CREATED:

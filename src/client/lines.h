@@ -30,6 +30,7 @@ struct lines {
 	unsigned columns; /* of the terminal; 0: no terminal, nothing is broken */
 	bool connected;   /* as far as was said */
 	bool lost;        /* the line about the loss was written; the next one is about the return */
+	bool synced;      /* what happens from now on is live, unless it says otherwise */
 	bool away;        /* inside of what happened while away */
 	bool older;       /* inside of what answers chat_history(); who asked for it ends it */
 	int32_t last_day; /* of the last line: year * 512 + day of the year; 0: none yet */

@@ -185,7 +185,9 @@ on_event(void *ctx, const struct chat_event *event)
 	case CHAT_EVENT_DISCONNECTED:
 	case CHAT_EVENT_FAILED:
 		questions_withdraw(p);
-		/* fall through */
+		if (p->app->ended)
+			break; /* the last words say it */
+			       /* fall through */
 	default:
 		lines_event(&p->lines, event, clock_unix_ms(), &p->text);
 		break;

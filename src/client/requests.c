@@ -126,6 +126,17 @@ not_said(struct plain *p, const struct request *request, const struct chat_event
 	    BYTES(request->text, request->len), "not sent");
 }
 
+/* No failure: the invitation will be sent. */
+static void
+kept(struct plain *p, const struct chat_event *done)
+{
+	struct text body = {0};
+
+	text_body(&body, chat_event_text(done));
+	plain_notice(p, "%s", text_cstr(&body));
+	text_fini(&body);
+}
+
 void
 requests_event(struct plain *p, const struct chat_event *event)
 {
@@ -141,6 +152,8 @@ requests_event(struct plain *p, const struct chat_event *event)
 	if (chat_event_err(event) == CHAT_OK) {
 		if (request->end)
 			request->end(p, request, event);
+	} else if (chat_event_err(event) == CHAT_ERR_NO_IDENTITY) {
+		kept(p, event);
 	} else if (request->said) {
 		not_said(p, request, event);
 	} else {

@@ -143,6 +143,11 @@ def as_nobody():
 _processes = []
 
 
+def watch(process):
+    """Something else that a test started: it has close(), and argv, out and err to show when the test fails."""
+    _processes.append(process)
+
+
 class Process:
     """A running program.  Its lines are kept as they come: self.out and self.err, lists of strings."""
 

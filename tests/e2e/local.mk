@@ -5,6 +5,8 @@ e2e_tests = \
 	tests/e2e/test_passwd.py
 server_e2e_tests = \
 	tests/e2e/test_chat.py \
+	tests/e2e/test_client_plain.py \
+	tests/e2e/test_client_terminal.py \
 	tests/e2e/test_demo.py \
 	tests/e2e/test_chatctl.py \
 	tests/e2e/test_server_check.py \
@@ -12,5 +14,5 @@ server_e2e_tests = \
 	tests/e2e/test_server_start.py
 TESTS += $(e2e_tests) $(server_e2e_tests)
 threads_tests += $(server_e2e_tests)
-EXTRA_DIST += $(e2e_tests) $(server_e2e_tests) tests/e2e/harness.py tests/e2e/demo.py tests/e2e/libchat.py \
+EXTRA_DIST += $(e2e_tests) $(server_e2e_tests) tests/e2e/harness.py tests/e2e/demo.py tests/e2e/libchat.py tests/e2e/terminal.py \
 	tests/fixtures/tls-cert.pem tests/fixtures/tls-key.pem

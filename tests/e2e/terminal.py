@@ -204,6 +204,10 @@ class Terminal:
     def running(self):
         return self._pidfd is not None and not select.select([self._pidfd], [], [], 0)[0]
 
+    def wait_stopped(self):
+        """Until a signal has stopped it."""
+        self.wait_until(lambda: os.waitpid(self.pid, os.WUNTRACED | os.WNOHANG)[0] or None, "stop")
+
     def wait_exit(self):
         """The exit status; all that it wrote has come when this returns."""
         deadline = time.monotonic() + h.PATIENCE

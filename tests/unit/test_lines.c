@@ -170,6 +170,21 @@ TEST(while_away)
 	    .text = "live", .time_ms = NOON);
 }
 
+/* Live entries come between the replay of rooms until all are caught up with; after that one ends a replay.
+ */
+TEST(replays_end)
+{
+	says("--- while you were away ---\n12:00 [ops] -- bob joined\n", .type = CHAT_EVENT_JOINED,
+	    .room = "ops", .actor = "bob", .flags = CHAT_FLAG_REPLAY);
+	says("12:00 [ops] -- bob left\n", .type = CHAT_EVENT_LEFT, .room = "ops", .actor = "bob");
+	says("--- now ---\n", .type = CHAT_EVENT_SYNCED);
+	says("--- while you were away ---\n12:00 [ops] -- bob joined\n", .type = CHAT_EVENT_JOINED,
+	    .room = "ops", .actor = "bob", .flags = CHAT_FLAG_REPLAY);
+	says(
+	    "--- now ---\n12:00 [ops] -- bob left\n", .type = CHAT_EVENT_LEFT, .room = "ops", .actor = "bob");
+	says("12:00 [ops] -- bob joined\n", .type = CHAT_EVENT_JOINED, .room = "ops", .actor = "bob");
+}
+
 TEST(days)
 {
 	lines.last_day = 0;
@@ -223,6 +238,7 @@ main(void)
 	    cmocka_unit_test_setup(trouble, setup),
 	    cmocka_unit_test_setup(the_connection, setup),
 	    cmocka_unit_test_setup(while_away, setup),
+	    cmocka_unit_test_setup(replays_end, setup),
 	    cmocka_unit_test_setup(days, setup),
 	    cmocka_unit_test_setup(moments, setup),
 	    cmocka_unit_test_setup(lines_of_our_own, setup),

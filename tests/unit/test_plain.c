@@ -152,6 +152,20 @@ start_full(void)
 	fake_fail(CHAT_ERR_LIMIT);
 }
 
+static void
+keep(const char *call __attribute__((unused)), uint64_t token)
+{
+	fake_event(.type = CHAT_EVENT_DONE, .token = token, .err = CHAT_ERR_NO_IDENTITY,
+	    .text = "bob: never logged in yet.");
+}
+
+TEST(an_invitation_for_later_is_no_failure)
+{
+	fake_room("ops", CHAT_STAY_JOINED);
+	fake_on_request(keep);
+	runs("/invite bob\n", "HH:MM -- bob: never logged in yet.\n");
+}
+
 TEST(not_even_taken)
 {
 	fake_room("ops", CHAT_STAY_JOINED);
@@ -379,9 +393,7 @@ start_late(void)
 TEST(cannot_connect)
 {
 	fake_on_start(start_lost);
-	runs_with("", "hello\n", 3,
-	    "HH:MM -- no connection: Nobody listens at localhost 8820; trying again by itself\n",
-	    "Nobody listens at localhost 8820.\nIs it running?");
+	runs_with("", "hello\n", 3, "", "Nobody listens at localhost 8820.\nIs it running?");
 }
 
 TEST(waits_for_the_server)
@@ -408,6 +420,20 @@ TEST(server_changed)
 	runs_with("", "", 5, "",
 	    "The key is another one: ab12.\nIf that was expected, type: chat-client server forget -u alice "
 	    "localhost");
+}
+
+/* Not the pin is out of date, but what was typed. */
+TEST(server_is_not_the_one_demanded)
+{
+	struct client_run run;
+	char args[100] = "--fingerprint ";
+
+	memset(args + strlen(args), 'a', 64);
+	fake_on_start(start_changed);
+	run = client_run(args, "");
+	assert_int_equal(run.exit_code, 5);
+	assert_string_equal(run.last_words, "The key is another one: ab12.");
+	client_run_fini(&run);
 }
 
 static void
@@ -626,6 +652,7 @@ main(void)
 	    T(lines_wait_for_the_command_before_them),
 	    T(texts_do_not_wait_for_each_other),
 	    T(refused),
+	    T(an_invitation_for_later_is_no_failure),
 	    T(not_even_taken),
 	    T(no_utf8),
 	    T(too_long),
@@ -646,6 +673,7 @@ main(void)
 	    T(cannot_connect),
 	    T(waits_for_the_server),
 	    T(server_changed),
+	    T(server_is_not_the_one_demanded),
 	    T(login_refused),
 	    T(connection_lost),
 	    T(unknown_server_and_nobody_to_ask),
