@@ -6,8 +6,6 @@
 #include "accounts/passwd_file.h"
 #include "group/loghash.h"
 
-static const struct store_options defaults;
-
 void
 world_start(struct world *w, uint64_t seed, const struct store_options *options)
 {
@@ -24,7 +22,9 @@ world_start(struct world *w, uint64_t seed, const struct store_options *options)
 	    .room_readers_max = 2000,
 	};
 	snprintf(path, sizeof path, "%s/chat.db", w->dir);
-	assert_ok(store_open(path, options != NULL ? options : &defaults, &w->store, error));
+	if (options != NULL)
+		w->options = *options;
+	assert_ok(store_open(path, &w->options, &w->store, error));
 	assert_ok(engine_new(&w->config, w->store, &w->engine));
 }
 
@@ -44,7 +44,7 @@ world_restart(struct world *w)
 
 	world_stop(w);
 	snprintf(path, sizeof path, "%s/chat.db", w->dir);
-	assert_ok(store_open(path, &defaults, &w->store, error));
+	assert_ok(store_open(path, &w->options, &w->store, error));
 	assert_ok(engine_new(&w->config, w->store, &w->engine));
 }
 

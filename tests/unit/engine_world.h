@@ -35,7 +35,8 @@ struct world {
 	uint64_t seed;
 	struct random_source random;
 	struct now now;
-	char *dir, *passwd_text;
+	char *dir;
+	struct store_options options; /* of this store, and of the one after world_restart() */
 	struct store *store;
 	struct engine *engine;
 	struct engine_config config;

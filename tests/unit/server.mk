@@ -27,7 +27,9 @@ tests_unit_test_engine_nomem_LDADD = $(libs_engine)
 tests_unit_test_engine_nomem_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_engine_posts_LDADD = $(libs_engine)
 tests_unit_test_engine_rewraps_LDADD = $(libs_engine)
-tests_unit_test_engine_schedule_LDADD = $(libs_engine)
+tests_unit_test_engine_schedule_SOURCES = tests/unit/test_engine_schedule.c tests/unit/schedule.h \
+	tests/unit/schedule_clients.c tests/unit/schedule_posts.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h
+tests_unit_test_engine_schedule_LDADD = $(libs_engine) $(SQLITE_LIBS)
 
 # From the socket to the engine: a whole server in the test's process.
 check_LTLIBRARIES += tests/unit/libserverrig.la

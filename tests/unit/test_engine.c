@@ -384,6 +384,7 @@ TEST(what_was_acknowledged_survives_a_full_disk_and_the_rest_is_refused)
 	assert_int_equal(assert_answered(&t.w, OUT_SUBSCRIBED, BOB)->subscribed.head_seq, acknowledged);
 
 	/* Space is back: the room goes on where it was. */
+	t.w.options = (struct store_options){0};
 	world_restart(&t.w);
 	world_accounts(&t.w, (const struct person *[]){&t.alice, &t.bob, &t.carol}, 3, NULL);
 	world_turn(&t.w, cmd_key(&t.w, ALICE, &t.alice));
