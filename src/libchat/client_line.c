@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "libchat/client.h"
+#include "libchat/storage_sqlite.h"
 #include "tls/tls.h"
 
 #define READS_A_TURN 4 /* records; then what they brought is given out */
@@ -133,6 +134,16 @@ client_line_write(struct chat_client *c)
 	}
 }
 
+/* The session knows that its storage failed; the storage knows where. */
+static const char *
+end_text(const struct chat_client *c, const struct session_end *end)
+{
+	const char *line = storage_sqlite_error(c->storage);
+
+	return end->final && *line && (end->err == CHAT_ERR_IO || end->err == CHAT_ERR_CORRUPT) ? line
+												: end->text;
+}
+
 void
 client_line_check_end(struct chat_client *c)
 {
@@ -143,7 +154,7 @@ client_line_check_end(struct chat_client *c)
 		return;
 	if (c->state != CLIENT_CLOSING) {
 		c->end = (struct connect_failure){.err = end->err, .final = end->final};
-		(void)snprintf(c->end.text, sizeof(c->end.text), "%s", end->text);
+		(void)snprintf(c->end.text, sizeof(c->end.text), "%s", end_text(c, end));
 		(void)snprintf(c->end.mend, sizeof(c->end.mend), "%s", end->mend ? end->mend : "");
 		c->end_retry_ms = end->retry_after_ms;
 		client_change_state(c, CLIENT_CLOSING, clock_mono_ms() + c->tuning.goodbye_ms);

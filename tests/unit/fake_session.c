@@ -133,6 +133,7 @@ end(struct chat_session *s, enum chat_err err, bool final, const char *text, uin
 static void
 take(struct chat_session *s, uint8_t c)
 {
+	struct stored_identity identity;
 	struct chat_event *event;
 	struct work *work;
 
@@ -167,6 +168,10 @@ take(struct chat_session *s, uint8_t c)
 		break;
 	case 'g':
 		end(s, CHAT_ERR_SHUTDOWN, false, "going down", 70);
+		break;
+	case 'i':
+		(void)!s->storage->ops->get_identity(s->storage, &identity);
+		end(s, CHAT_ERR_IO, true, "storage failed", 0);
 		break;
 	case 'f':
 		end(s, CHAT_ERR_LOGIN_REFUSED, true, "refused", 0);

@@ -10,6 +10,7 @@
  *     'm'  a MESSAGE in the one room             'j'  a JOINED there: one more member
  *     'd'  the oldest open request is done       'w'  an item of work; WARNING when it is done
  *     'g'  the connection ends, retry after 70 ms       'f'  it ends for good, login refused
+ *     'i'  the stored identity is read; it ends for good, storage failed
  *
  * What the client says: "H" and the binding at the start of a connection, 'P' for a ping after 40 ms of
  * silence (after 80 the connection ends), "S" and the text for chat_send(), "R" for any other request, "W"

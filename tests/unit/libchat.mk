@@ -52,7 +52,8 @@ threads_tests += tests/unit/test_client tests/unit/test_connect
 tests_unit_test_backoff_LDADD = $(libs_libchat) $(libs_unit)
 # fake_session.c comes before the real one in the archives.
 tests_unit_test_client_SOURCES = tests/unit/test_client.c tests/unit/fake_session.c tests/unit/fake_session.h $(tls_pair)
-tests_unit_test_client_LDADD = $(libs_libchat) $(libs_unit)
+tests_unit_test_client_CFLAGS = $(AM_CFLAGS) $(SQLITE_CFLAGS)
+tests_unit_test_client_LDADD = $(libs_libchat) $(libs_unit) $(SQLITE_LIBS)
 tests_unit_test_connect_SOURCES = tests/unit/test_connect.c $(tls_pair)
 tests_unit_test_connect_CFLAGS = $(AM_CFLAGS) $(GNUTLS_CFLAGS)
 tests_unit_test_connect_LDADD = $(libs_libchat) $(libs_unit) $(GNUTLS_LIBS)

@@ -15,6 +15,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <sqlite3.h>
+
 #include "base/clock.h"
 #include "fake_session.h"
 #include "libchat/client.h"
@@ -634,6 +636,32 @@ TEST(fails_for_good)
 	world_fini(&w);
 }
 
+/* A storage that fails is named. */
+TEST(fails_with_its_storage)
+{
+	struct world w;
+	struct chat_event *event;
+	char *path = NULL;
+	sqlite3 *db = NULL;
+
+	world_init(&w);
+	world_connect(&w);
+	assert_true(asprintf(&path, "%s/chat.db", w.client->dir.account) > 0);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(
+	    sqlite3_exec(db, "INSERT INTO identity VALUES (1, x'00', x'00', x'00', 0, 0)", NULL, NULL, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	peer_say(&w.peer, "i");
+	event = expect(&w, CHAT_EVENT_FAILED);
+	assert_err(chat_event_err(event), CHAT_ERR_IO);
+	assert_memory_equal(chat_event_text(event), path, strlen(path));
+	chat_event_free(event);
+	expect_closed(&w);
+	free(path);
+	world_fini(&w);
+}
+
 /* Requests that are made while it fails end too: none is forgotten between the queues. */
 static void *
 ask_until_closed(void *arg)
@@ -1167,6 +1195,7 @@ main(void)
 	    cmocka_unit_test(nobody_there),
 	    cmocka_unit_test(without_reconnecting),
 	    cmocka_unit_test(fails_for_good),
+	    cmocka_unit_test(fails_with_its_storage),
 	    cmocka_unit_test(fails_while_asked),
 	    cmocka_unit_test(descriptor_tells_the_truth),
 	    cmocka_unit_test(queue_is_bounded),
