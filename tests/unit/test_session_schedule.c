@@ -16,6 +16,7 @@
 #define PEERS     5 /* alice twice, bob, carol, dave */
 #define ROOMS_MAX 4
 #define TEXTS_MAX 600
+#define SEQS_MAX  1000 /* entries of a room; what is above fails the test */
 
 /* What somebody said, or tried to. */
 struct said {
@@ -35,6 +36,7 @@ struct wanted {
 struct chaos {
 	struct pair pair;
 	struct peer *peers[PEERS];
+	size_t run_from[PEERS]; /* what was told before is an earlier run's of the program */
 	struct digest rooms[ROOMS_MAX];
 	size_t room_count;
 	struct said said[TEXTS_MAX];
@@ -50,6 +52,14 @@ static size_t
 pick(struct chaos *c, size_t n)
 {
 	return (size_t)(unit_rand(&c->seed) % n);
+}
+
+static void
+fail_at(struct chaos *c, const char *what, const struct peer *peer, const char *text)
+{
+	for (size_t i = 0; i < PEERS; i++)
+		peer_print(c->peers[i]);
+	fail_msg("%s: %s: %s", peer != NULL ? peer->account : "", what, text);
 }
 
 /* ---- what somebody does ---- */
@@ -178,13 +188,49 @@ forget_tokens(struct chaos *c, const struct peer *peer)
 			c->said[i].crashed = true;
 }
 
+/* In each run of a program a room's entries are shown once, apart from history; and in order, apart from what
+ * happened in its absence and could only be read later, as what was said between an invitation and the join.
+ */
 static void
-be_rough(struct chaos *c, struct peer *peer)
+check_order(struct chaos *c, size_t i)
 {
+	const struct peer *peer = c->peers[i];
+
+	for (size_t r = 0; r < c->room_count; r++) {
+		bool shown[SEQS_MAX] = {false};
+		uint64_t last = 0;
+
+		for (size_t k = c->run_from[i]; k < peer->told_count; k++) {
+			const struct told *told = &peer->told[k];
+
+			if (told->type < CHAT_EVENT_MESSAGE || told->type >= CHAT_EVENT_TOPIC ||
+			    (told->flags & CHAT_FLAG_HISTORY) != 0 ||
+			    !digest_equal(&told->room, &c->rooms[r]))
+				continue;
+			assert_true(told->seq < SEQS_MAX);
+			if (shown[told->seq])
+				fail_at(c, "shown twice", peer, told->text);
+			shown[told->seq] = true;
+			if ((told->flags & CHAT_FLAG_REPLAY) != 0)
+				continue;
+			if (told->seq <= last)
+				fail_at(c, "shown out of order", peer, told->text);
+			last = told->seq;
+		}
+	}
+}
+
+static void
+be_rough(struct chaos *c, size_t i)
+{
+	struct peer *peer = c->peers[i];
+
 	switch (pick(c, 8)) {
 	case 0:
 		forget_tokens(c, peer);
+		check_order(c, i);
 		peer_crash(peer);
+		c->run_from[i] = peer->told_count;
 		break;
 	case 1:
 		if (pick(c, 4) == 0)
@@ -223,20 +269,12 @@ act(struct chaos *c)
 		change_room(c, peer, room);
 steps:
 	if (c->rough && pick(c, 8) == 0)
-		be_rough(c, c->peers[pick(c, PEERS)]);
+		be_rough(c, pick(c, PEERS));
 	while (steps-- > 0 && pair_step(&c->pair))
 		;
 }
 
 /* ---- what has to be true in the end ---- */
-
-static void
-fail_at(struct chaos *c, const char *what, const struct peer *peer, const char *text)
-{
-	for (size_t i = 0; i < PEERS; i++)
-		peer_print(c->peers[i]);
-	fail_msg("%s: %s: %s", peer != NULL ? peer->account : "", what, text);
-}
 
 /* The server's log of a room, and the roster that it gives. */
 struct truth {
@@ -294,24 +332,26 @@ member_of(const struct truth *truth, const struct peer *peer)
 	return session_member_id(peer->s, &id) ? roster_member(truth->roster, &id) : NULL;
 }
 
-/* The text that stands at a number, by the word of everybody who saw it: they must agree. */
-static const char *
-text_at(struct chaos *c, const struct digest *room, uint64_t seq)
+/* The texts at their numbers, by the word of everybody who saw them: they must agree. */
+static void
+read_texts(struct chaos *c, const char *texts[ROOMS_MAX][SEQS_MAX])
 {
-	const char *text = NULL;
-
 	for (size_t i = 0; i < PEERS; i++)
 		for (size_t k = 0; k < c->peers[i]->told_count; k++) {
 			const struct told *told = &c->peers[i]->told[k];
+			size_t r = 0;
 
-			if (told->type != CHAT_EVENT_MESSAGE || told->seq != seq ||
-			    !digest_equal(&told->room, room))
+			if (told->type != CHAT_EVENT_MESSAGE)
 				continue;
-			if (text != NULL && strcmp(text, told->text) != 0)
+			while (r < c->room_count && !digest_equal(&told->room, &c->rooms[r]))
+				r++;
+			if (r == c->room_count)
+				continue;
+			assert_true(told->seq < SEQS_MAX);
+			if (texts[r][told->seq] != NULL && strcmp(texts[r][told->seq], told->text) != 0)
 				fail_at(c, "two texts at one place", c->peers[i], told->text);
-			text = told->text;
+			texts[r][told->seq] = told->text;
 		}
-	return text;
 }
 
 static bool
@@ -324,8 +364,8 @@ has_seen(const struct peer *peer, const struct digest *room, uint64_t seq)
 	return false;
 }
 
-/* Whoever is a member has the server's log, and was shown all of the present stay's messages that are theirs
- * to read. */
+/* Whoever is a member has the server's log, and was shown all of the present stay's messages that are
+ * theirs to read. */
 static void
 check_reader(struct chaos *c, const struct digest *room, const struct truth *truth, const struct peer *peer)
 {
@@ -369,10 +409,13 @@ check_heads(struct chaos *c, const struct digest *room, const struct truth *trut
 	chat_room_list_free(list);
 }
 
-/* In each run of a program entries are shown in order, apart from history and what is marked as late. */
+/* What was said is there once, if it was acknowledged, and not if it was refused. */
 static void
 check_said(struct chaos *c)
 {
+	const char *texts[ROOMS_MAX][SEQS_MAX] = {{NULL}};
+
+	read_texts(c, texts);
 	for (size_t i = 0; i < c->said_count; i++) {
 		const struct said *said = &c->said[i];
 		const struct told *done = peer_done_of(said->peer, said->token);
@@ -380,8 +423,8 @@ check_said(struct chaos *c)
 		uint64_t at = 0;
 
 		for (size_t r = 0; r < c->room_count; r++)
-			for (uint64_t seq = 1; seq < 400; seq++) {
-				const char *text = text_at(c, &c->rooms[r], seq);
+			for (uint64_t seq = 1; seq < SEQS_MAX; seq++) {
+				const char *text = texts[r][seq];
 
 				if (text != NULL && strcmp(text, said->text) == 0) {
 					places++;
@@ -476,8 +519,10 @@ run_chaos(uint64_t seed, bool rough, size_t actions)
 		free(truth.headers);
 	}
 	check_said(c);
-	for (size_t i = 0; i < PEERS; i++)
+	for (size_t i = 0; i < PEERS; i++) {
 		check_told(c, c->peers[i]);
+		check_order(c, i);
+	}
 	if (getenv("SESSION_STATS") != NULL) {
 		for (size_t i = 0; i < PEERS; i++) {
 			const struct peer *p = c->peers[i];
