@@ -12,6 +12,8 @@
 
 /* Enough for a text of CHAT_TEXT_MAX with every byte escaped, and for an invitation of 2,000 accounts. */
 #define LINE_MAX_BYTES (256 * 1024)
+/* With so many commands open the input is left where it is; fewer than the library takes. */
+#define OPEN_MAX 512
 
 /* A command whose end is still to come. */
 struct waiting {
@@ -236,13 +238,17 @@ run_line(struct json *j, struct bytes line)
 	json_decref(command);
 }
 
-static void
-on_input(void *ctx)
+/* Who writes faster than the server answers waits.  Not with a question open: a later line may answer it. */
+static bool
+is_full(const struct json *j)
 {
-	struct json *j = ctx;
+	return j->waiting_count >= OPEN_MAX && j->app->asked == 0;
+}
 
-	input_read(&j->input, j->app->in_fd);
-	while (!j->end) {
+static void
+run_lines(struct json *j)
+{
+	while (!j->end && !is_full(j)) {
 		struct bytes line;
 		enum input_result got = input_next(&j->input, &line);
 
@@ -253,12 +259,21 @@ on_input(void *ctx)
 		else
 			run_line(j, line);
 	}
-	if (!j->input.end || j->end)
+	if (!j->input.end || j->end || !input_empty(&j->input))
 		return;
 	j->end = true;
 	nobody_answers(j);
 	if (!j->app->opt->stay)
 		app_close(j->app, APP_DRAIN_MS);
+}
+
+static void
+on_input(void *ctx)
+{
+	struct json *j = ctx;
+
+	input_read(&j->input, j->app->in_fd);
+	run_lines(j);
 }
 
 /* ---- what the loop asks ---- */
@@ -268,7 +283,7 @@ wants_input(void *ctx)
 {
 	const struct json *j = ctx;
 
-	return !j->end;
+	return !j->end && !j->input.end && !is_full(j);
 }
 
 static bool
@@ -277,9 +292,14 @@ on_signal(void *ctx __attribute__((unused)), int signo)
 	return signo == SIGCONT || signo == SIGWINCH;
 }
 
+/* The lines that were read and had to wait. */
 static uint64_t
-on_tick(void *ctx __attribute__((unused)), uint64_t mono_ms __attribute__((unused)))
+on_tick(void *ctx, uint64_t mono_ms __attribute__((unused)))
 {
+	struct json *j = ctx;
+
+	if (!j->app->closing && !j->app->ended)
+		run_lines(j);
 	return NEVER_MS;
 }
 

@@ -312,6 +312,71 @@ TEST(not_taken)
 	    "");
 }
 
+static void
+start_password(void)
+{
+	fake_event(.type = CHAT_EVENT_PASSWORD_NEEDED, .err = CHAT_ERR_LOGIN_REFUSED);
+}
+
+/* 512 requests, as many as may be open, and a line behind them. */
+static struct client_run
+run_many(const char *last)
+{
+	struct client_run run;
+	char *in = malloc(512 * 16 + 64);
+	size_t n = 0;
+
+	assert_non_null(in);
+	for (int i = 0; i < 512; i++)
+		n += (size_t)sprintf(in + n, "{\"cmd\":\"who\"}\n");
+	strcpy(in + n, last);
+	run = client_run("--json", in);
+	free(in);
+	return run;
+}
+
+static size_t
+count(const char *text, const char *what)
+{
+	size_t n = 0;
+
+	while ((text = strstr(text, what))) {
+		text++;
+		n++;
+	}
+	return n;
+}
+
+/* A pipe of any length: no line is run while too many are open. */
+TEST(the_input_waits)
+{
+	struct client_run run = run_many("{\"cmd\":\"rooms\"}\n");
+	const char *who = strstr(run.out, "\"cmd\":\"who\""), *rooms = strstr(run.out, "\"cmd\":\"rooms\"");
+
+	assert_non_null(who);
+	assert_non_null(rooms);
+	assert_true(who < rooms);
+	assert_int_equal(count(run.out, "\"event\":\"done\""), 513);
+	assert_int_equal(run.exit_code, 0);
+	client_run_fini(&run);
+}
+
+/* The answer to a question may be behind many commands that wait for it. */
+TEST(the_input_does_not_wait_for_itself)
+{
+	struct client_run run;
+	const char *who, *password;
+
+	fake_on_start(start_password);
+	run = run_many("{\"cmd\":\"password\",\"password\":\"s\"}\n");
+	who = strstr(run.out, "\"cmd\":\"who\"");
+	password = strstr(run.out, "\"cmd\":\"password\"");
+	assert_non_null(who);
+	assert_non_null(password);
+	assert_true(password < who);
+	client_run_fini(&run);
+}
+
 /* ---- the end ---- */
 
 TEST(quit)
@@ -353,12 +418,6 @@ TEST(a_question_at_the_end)
 	fake_on_start(start_questions);
 	runs_with("--json", "", 3, "{\"event\":\"server_unknown\",\"text\":\"abcd\"}\n",
 	    "nobody is there to say whether the server is the right one");
-}
-
-static void
-start_password(void)
-{
-	fake_event(.type = CHAT_EVENT_PASSWORD_NEEDED, .err = CHAT_ERR_LOGIN_REFUSED);
 }
 
 TEST(a_password_at_the_end)
@@ -417,6 +476,8 @@ main(void)
 	    T(mistakes),
 	    T(lines_without_end),
 	    T(not_taken),
+	    T(the_input_waits),
+	    T(the_input_does_not_wait_for_itself),
 	    T(quit),
 	    T(no_command_is_left_without_an_end),
 	    T(a_question_at_the_end),
