@@ -309,8 +309,11 @@ finish(struct engine *engine, struct pending *p, bool failed)
 	const struct command_row *row = &command_table[p->cmd->type];
 
 	if (row->session) {
+		if (p->session == NULL)
+			return;
 		/* Looked up again: an earlier command of the turn may have ended it. */
-		if (p->session == NULL || engine_session(engine, p->cmd->from) == NULL)
+		p->session = engine_session(engine, p->cmd->from);
+		if (p->session == NULL)
 			return;
 	}
 	/* Whatever was said of it before: what it was compared with is not there. */

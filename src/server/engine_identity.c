@@ -143,20 +143,22 @@ finish_op(struct engine *engine, struct pending *p)
 	engine_out_error(engine, p);
 }
 
-/* Whose blob: the session's, or before the key is proved the account's whose password was right. */
+/* Whose blob: the session's, or before the key is proved the account's whose password was right.  An identity
+ * that waits to be retired is not that account's. */
 static enum chat_err
 blob_account(struct engine *engine, struct pending *p, struct store_account *ret)
 {
 	const struct session *session = engine_session(engine, p->cmd->from);
 	struct bytes name =
 	    session != NULL ? account_bytes(&session->account->name) : p->cmd->account.account;
-	enum chat_err err;
+	enum chat_err err = store_account_by_name(engine->store, name, ret);
 
-	err = store_account_by_name(engine->store, name, ret);
+	if (err == CHAT_OK && account_entry(engine, name, ret->account_id) == NULL)
+		err = CHAT_ERR_NOT_FOUND;
 	if (err == CHAT_ERR_NOT_FOUND)
-		pending_refuse(p, CHAT_ERR_NO_IDENTITY, NULL, NULL);
+		engine_refuse(engine, p, CHAT_ERR_NO_IDENTITY, NULL);
 	else if (err != CHAT_OK)
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
+		engine_refuse(engine, p, CHAT_ERR_STORE_UNAVAILABLE, NULL);
 	return err;
 }
 
@@ -167,10 +169,8 @@ finish_get_recovery(struct engine *engine, struct pending *p)
 	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
 	struct store_account stored;
 
-	if (blob_account(engine, p, &stored) != CHAT_OK) {
-		engine_out_error(engine, p);
+	if (blob_account(engine, p, &stored) != CHAT_OK)
 		return;
-	}
 	answer.blob.data = (uint8_t *)(uintptr_t)stored.recovery.data;
 	answer.blob.len = stored.recovery.len;
 	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_RECOVERY;
@@ -185,10 +185,8 @@ finish_get_bag(struct engine *engine, struct pending *p)
 	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
 	struct store_account stored;
 
-	if (blob_account(engine, p, &stored) != CHAT_OK) {
-		engine_out_error(engine, p);
+	if (blob_account(engine, p, &stored) != CHAT_OK)
 		return;
-	}
 	answer.blob.data = (uint8_t *)(uintptr_t)stored.bag.data;
 	answer.blob.len = stored.bag.len;
 	frame.body_case = CHAT__V1__SERVER_FRAME__BODY_BAG;

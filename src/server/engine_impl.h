@@ -97,7 +97,9 @@ void account_fini_all(struct engine *engine);
 
 /* ---- engine_passwd.c ---- */
 
-/* The password file's word on an account, now: NULL unless it is there, under this id. */
+/* The password file's word on an account, now: NULL if it is not there; with an id, unless it is there under
+ * that. */
+const struct passwd_entry *account_entry_any(const struct engine *engine, struct bytes name);
 const struct passwd_entry *
 account_entry(const struct engine *engine, struct bytes name, struct bytes account_id);
 

@@ -102,6 +102,8 @@ engine_lose(struct engine *engine, struct conn_ref conn)
 {
 	uint32_t *lost;
 
+	if (conn.generation == 0)
+		return; /* main's */
 	assert(conn.loop < engine->config.loop_count && conn.slot < engine->config.slots_per_loop);
 	lost = &engine->lost[conn.loop][conn.slot];
 	if (*lost == 0)

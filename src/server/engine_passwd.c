@@ -16,16 +16,17 @@
 #define RETIRE_RETRY_MS 1000
 
 const struct passwd_entry *
+account_entry_any(const struct engine *engine, struct bytes name)
+{
+	return engine->table == NULL ? NULL : passwd_table_find(engine->table, name);
+}
+
+const struct passwd_entry *
 account_entry(const struct engine *engine, struct bytes name, struct bytes account_id)
 {
-	const struct passwd_entry *entry;
+	const struct passwd_entry *entry = account_entry_any(engine, name);
 
-	if (engine->table == NULL)
-		return NULL;
-	entry = passwd_table_find(engine->table, name);
-	if (entry == NULL || !bytes_equal(BYTES_STR(entry->id), account_id))
-		return NULL;
-	return entry;
+	return entry != NULL && bytes_equal(BYTES_STR(entry->id), account_id) ? entry : NULL;
 }
 
 /* ---- retiring ---- */

@@ -139,7 +139,9 @@ find_newcomer(struct engine *engine, const struct card *card, struct newcomers *
 	if (err != CHAT_OK && err != CHAT_ERR_NOT_FOUND)
 		return err == CHAT_ERR_NOMEM ? err : CHAT_ERR_STORE_UNAVAILABLE;
 	/* That a published one is retired is for the rules to say. */
-	if (err == CHAT_OK && !digest_equal(&account->card_hash, &card->card_hash))
+	if (err == CHAT_OK &&
+	    (!digest_equal(&account->card_hash, &card->card_hash) ||
+		account_entry(engine, account_bytes(&account->name), account->account_id) == NULL))
 		account = NULL;
 	ret->accounts[ret->count++] = account;
 	return CHAT_OK;

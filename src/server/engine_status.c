@@ -31,11 +31,11 @@ summary(struct engine *engine, struct buf *text)
 static enum chat_err
 list_sessions(struct engine *engine, struct buf *text)
 {
-	const struct account *account;
 	const struct session *session;
-	size_t at = 0;
 
-	while ((account = map_next(&engine->accounts, &at)) != NULL) {
+	for (uint32_t i = 0; i < engine->online_count; i++) {
+		const struct account *account = engine->online[i];
+
 		TAILQ_FOREACH (session, &account->sessions, account_link) {
 			uint64_t now = engine->now.unix_ms, since = session->since_unix_ms;
 			enum chat_err err;

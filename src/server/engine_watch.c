@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "server/engine_impl.h"
 
@@ -114,25 +115,23 @@ finish_get_card(struct engine *engine, struct pending *p)
 	Chat__V1__Card answer = CHAT__V1__CARD__INIT;
 	Chat__V1__ServerFrame frame = CHAT__V1__SERVER_FRAME__INIT;
 	struct bytes name = p->cmd->get_card.account;
+	const struct passwd_entry *entry = account_entry_any(engine, name);
 	struct account *account;
 	enum chat_err err;
 
-	if (engine->table == NULL || passwd_table_find(engine->table, name) == NULL) {
-		pending_refuse(p, CHAT_ERR_NO_ACCOUNT, NULL, NULL);
-		engine_out_error(engine, p);
+	if (entry == NULL) {
+		engine_refuse(engine, p, CHAT_ERR_NO_ACCOUNT, NULL);
 		return;
 	}
-	err = account_get(engine, name, &account);
+	err = account_get_as(engine, name, BYTES_STR(entry->id), &account);
 	if (err == CHAT_ERR_NOT_FOUND) {
 		if (p->cmd->get_card.watch)
 			add_watch(engine, p->session, name);
-		pending_refuse(p, CHAT_ERR_NO_IDENTITY, NULL, NULL);
-		engine_out_error(engine, p);
+		engine_refuse(engine, p, CHAT_ERR_NO_IDENTITY, NULL);
 		return;
 	}
 	if (err != CHAT_OK) {
-		pending_refuse(p, CHAT_ERR_STORE_UNAVAILABLE, NULL, NULL);
-		engine_out_error(engine, p);
+		engine_refuse(engine, p, CHAT_ERR_STORE_UNAVAILABLE, NULL);
 		return;
 	}
 	answer.account = account->name.s;

@@ -182,6 +182,51 @@ TEST(a_deleted_account_is_retired_when_the_store_can)
 	people_end(&t);
 }
 
+TEST(an_identity_that_waits_to_be_retired_is_nobodys)
+{
+	struct people t;
+	const struct person *all[] = {&t.alice, &t.bob, &t.carol};
+	struct person again;
+	struct draft d = {0};
+	struct command *cmd;
+	struct copy c;
+
+	faulty_start(&t, 12);
+	room_with_bob(&t, &c);
+	person_make(&t.w, &again, "carol");
+	all[2] = &again;
+	fault_arm(FAULT_WRITE, 0);
+	world_accounts(&t.w, all, 3, NULL); /* another Carol; the first cannot be retired yet */
+	assert_true(fault_disarm());
+	world_turn(&t.w, cmd_key(&t.w, CAROL, &t.carol));
+	assert_refused(&t.w, CAROL, CHAT_ERR_LOGIN_REFUSED);
+	cmd = command_new(CMD_GET_BAG, CAROL, ++t.w.next_id, 5);
+	memcpy(cmd->body, "carol", 5);
+	cmd->account.account = BYTES(cmd->body, 5);
+	world_turn(&t.w, cmd);
+	assert_refused(&t.w, CAROL, CHAT_ERR_NO_IDENTITY);
+	cmd = command_new(CMD_GET_CARD, BOB, ++t.w.next_id, 5);
+	memcpy(cmd->body, "carol", 5);
+	cmd->get_card.account = BYTES(cmd->body, 5);
+	world_turn(&t.w, cmd);
+	assert_refused(&t.w, BOB, CHAT_ERR_NO_IDENTITY);
+	cmd = command_new(CMD_PASSWORD_PROVED, CAROL, ++t.w.next_id, 5 + strlen(again.id));
+	memcpy(cmd->body, "carol", 5);
+	memcpy(cmd->body + 5, again.id, strlen(again.id));
+	cmd->password_proved.account = BYTES(cmd->body, 5);
+	cmd->password_proved.account_id = BYTES(cmd->body + 5, strlen(again.id));
+	world_turn(&t.w, cmd);
+	assert_false(assert_answered(&t.w, OUT_PASSWORD_OK, CAROL)->password_ok.has_identity);
+	roster_begin(c.roster);
+	draft_invite(&t.w, &d, &t.alice, &c, &t.carol);
+	world_turn(&t.w, draft_command(&t.w, &d, ALICE, &c.room_id));
+	assert_refused(&t.w, ALICE, CHAT_ERR_CONFLICT);
+	roster_rollback(c.roster);
+	person_end(&again);
+	copy_fini(&c);
+	people_end(&t);
+}
+
 TEST(a_new_password_is_not_proved_before_it_is_stored)
 {
 	struct people t;
@@ -355,6 +400,7 @@ main(void)
 	    cmocka_unit_test(who_was_invited_by_a_turn_that_failed_is_not),
 	    cmocka_unit_test(a_locked_account_loses_its_sessions_though_nothing_can_be_stored),
 	    cmocka_unit_test(a_deleted_account_is_retired_when_the_store_can),
+	    cmocka_unit_test(an_identity_that_waits_to_be_retired_is_nobodys),
 	    cmocka_unit_test(a_new_password_is_not_proved_before_it_is_stored),
 	    cmocka_unit_test(a_cursor_that_could_not_be_written_is_written_later),
 	    cmocka_unit_test(a_cursor_that_moves_while_it_is_written_is_written_again),
