@@ -313,6 +313,29 @@ audit_room_over(const struct digest *room_id)
 }
 
 void
+audit_history_removed(const struct digest *room_id, uint64_t messages, uint64_t whole_from)
+{
+	static struct log_limit limit = USE_LIMIT;
+	struct line line = {.count = 0};
+
+	add_room(&line, room_id);
+	add(&line, LOG_UINT("messages", messages));
+	add(&line, LOG_UINT("whole_from", whole_from));
+	write_line(&limit, LOG_INFO, "history_removed", &line);
+}
+
+void
+audit_retention_failed(enum chat_err err, const char *text)
+{
+	static struct log_limit limit = FAULT_LIMIT;
+	struct line line = {.count = 0};
+
+	add(&line, LOG_ERR(err));
+	add(&line, LOG_STR("text", text));
+	write_line(&limit, LOG_ERROR, "retention_failed", &line);
+}
+
+void
 audit_commit_failed(enum chat_err err, const char *text)
 {
 	static struct log_limit limit = FAULT_LIMIT;

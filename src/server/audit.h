@@ -59,6 +59,10 @@ void audit_invited(const struct digest *room_id, struct bytes by, struct bytes a
 void audit_stay(const struct digest *room_id, const char *event, struct bytes by, struct bytes account);
 void audit_rekeyed(const struct digest *room_id, struct bytes by, uint64_t epoch, uint32_t readers);
 void audit_room_over(const struct digest *room_id);
+/* Retention: so many messages of the room; those from whole_from on are kept. */
+void audit_history_removed(const struct digest *room_id, uint64_t messages, uint64_t whole_from);
+/* Retention could not look at a room, or give space back. */
+void audit_retention_failed(enum chat_err err, const char *text);
 /* A batch could not be committed; the commands of its turn were answered store_unavailable. */
 void audit_commit_failed(enum chat_err err, const char *text);
 void audit_commit_works_again(void);

@@ -20,6 +20,7 @@ judge_tick(struct engine *engine, struct pending *p)
 	if (engine->retire_at_ms <= engine->now.mono_ms)
 		retire_judge(engine);
 	cursors_judge(engine);
+	retention_judge(engine);
 }
 
 static void
@@ -28,6 +29,7 @@ finish_tick(struct engine *engine, struct pending *p)
 	(void)p;
 	retire_finish(engine);
 	cursors_finish(engine);
+	retention_finish(engine);
 	leases_end_due(engine);
 }
 
@@ -37,6 +39,7 @@ failed_tick(struct engine *engine, struct pending *p)
 	(void)p;
 	retire_failed(engine);
 	cursors_failed(engine);
+	retention_failed(engine);
 	leases_end_due(engine);
 }
 
@@ -131,6 +134,7 @@ engine_new(const struct engine_config *config, struct store *store, struct engin
 	}
 	for (uint32_t i = 0; i < POOL_COUNT; i++)
 		STAILQ_INSERT_TAIL(&engine->free_pendings, &engine->pool[i], link);
+	retention_init(engine);
 	*ret = engine;
 	return CHAT_OK;
 }
@@ -169,6 +173,7 @@ engine_free(struct engine *engine)
 	while ((room = map_next(&engine->rooms, &at)) != NULL)
 		room_free(engine, room);
 	map_fini(&engine->rooms);
+	retention_fini(engine);
 	account_fini_all(engine);
 	outcome_list_free(engine->out_first);
 	store_batch_free(engine->batch);
@@ -180,9 +185,14 @@ engine_free(struct engine *engine)
 void
 engine_reconfigure(struct engine *engine, const struct engine_config *config)
 {
+	bool history = config->history_days != engine->config.history_days ||
+		       config->history_entries != engine->config.history_entries;
+
 	assert(config->loop_count == engine->config.loop_count);
 	assert(config->slots_per_loop == engine->config.slots_per_loop);
 	engine->config = *config;
+	if (history)
+		retention_reconfigured(engine);
 }
 
 /* ---- the turn ---- */
@@ -385,15 +395,15 @@ uint64_t
 engine_next_deadline_ms(const struct engine *engine)
 {
 	const struct room *room = TAILQ_FIRST(&engine->leased_rooms);
-	uint64_t deadline = engine->retire_at_ms, cursors = cursors_due_ms(engine);
-
 	/* Leases are all equally long, so the first one given ends first. */
-	if (room != NULL && room->lease_until_ms < deadline)
-		deadline = room->lease_until_ms;
-	if (cursors < deadline)
-		deadline = cursors;
-	if (engine->lost_count > 0 && engine->now.mono_ms + LOST_RETRY_MS < deadline)
-		deadline = engine->now.mono_ms + LOST_RETRY_MS;
+	const uint64_t deadlines[] = {engine->retire_at_ms, cursors_due_ms(engine), retention_due_ms(engine),
+	    room != NULL ? room->lease_until_ms : NEVER_MS,
+	    engine->lost_count > 0 ? engine->now.mono_ms + LOST_RETRY_MS : NEVER_MS};
+	uint64_t deadline = NEVER_MS;
+
+	for (size_t i = 0; i < ARRAY_LEN(deadlines); i++)
+		if (deadlines[i] < deadline)
+			deadline = deadlines[i];
 	return deadline;
 }
 
@@ -401,4 +411,5 @@ void
 engine_write_out(struct engine *engine)
 {
 	cursors_hurry(engine, NULL);
+	retention_stop(engine);
 }

@@ -65,6 +65,8 @@ struct outcome *engine_turn_commit(struct engine *engine);
 bool engine_is_cautious(const struct engine *engine);
 /* When to send the next CMD_TICK; NEVER_MS if nothing waits. */
 uint64_t engine_next_deadline_ms(const struct engine *engine);
+/* Between turns, when the outcomes are on their way: what nobody waits for. */
+void engine_upkeep(struct engine *engine);
 /* Before the end: what is written lazily is due now.  The caller sends CMD_TICK until the deadline is in the
  * future. */
 void engine_write_out(struct engine *engine);

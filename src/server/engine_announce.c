@@ -291,4 +291,5 @@ room_announce(struct engine *engine, struct room *room)
 		room_end_lease(engine, room);
 	else
 		room_lend_rekey(engine, room, turn->last_poster);
+	retention_note(engine, room);
 }

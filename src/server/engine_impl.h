@@ -23,6 +23,7 @@
  *   engine_rewrap.c    re-wraps, and who is asked for them
  *   engine_announce.c  after a commit: frames of new entries, ended and changed stays
  *   engine_lease.c     who rekeys
+ *   engine_retention.c what is not kept
  *
  *   engine_status.c    what chatctl shows
  *
@@ -273,6 +274,22 @@ void room_end_lease(struct engine *engine, struct room *room);
 /* Those whose time is over go to somebody else. */
 void leases_end_due(struct engine *engine);
 bool session_is_joined(const struct room *room, const struct session *session);
+
+/* ---- engine_retention.c ---- */
+
+void retention_init(struct engine *engine);
+void retention_fini(struct engine *engine);
+void retention_reconfigured(struct engine *engine); /* other limits */
+void retention_stop(struct engine *engine);         /* nothing is begun any more */
+/* The room's turn was stored: it may have other limits now, or more than they allow. */
+void retention_note(struct engine *engine, struct room *room);
+void retention_forget_room(struct engine *engine, struct room *room); /* it is about to be freed */
+/* One step where it is due, in a turn with a CMD_TICK. */
+uint64_t retention_due_ms(const struct engine *engine);
+void retention_judge(struct engine *engine);
+void retention_finish(struct engine *engine);
+void retention_failed(struct engine *engine);
+enum chat_err retention_append(const struct engine *engine, struct buf *text) MUST_USE; /* lines for status */
 
 /* ---- engine_status.c ---- */
 

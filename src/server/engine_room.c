@@ -128,6 +128,7 @@ room_free(struct engine *engine, struct room *room)
 	room_note_busy(engine, room);
 	if (room->leased)
 		room_end_lease(engine, room);
+	retention_forget_room(engine, room);
 	map_remove(&engine->rooms, digest_bytes(&room->id));
 	while ((ask = TAILQ_FIRST(&room->asks)) != NULL) {
 		TAILQ_REMOVE(&room->asks, ask, link);

@@ -155,8 +155,9 @@ struct room {
 	TAILQ_ENTRY(room) touched_link;
 	TAILQ_ENTRY(room) lease_link;
 	TAILQ_ENTRY(room) idle_link;
+	TAILQ_ENTRY(room) strip_link;
 	size_t idle_bytes; /* as it is counted in the engine */
-	bool leased, idle;
+	bool leased, idle, strip_due;
 };
 
 struct member_bucket {
@@ -180,6 +181,30 @@ struct pending {
 	uint32_t first_entry, entry_count;
 	size_t first_op;     /* of re-wraps: where their operations begin in the batch */
 	struct store_op *op; /* of other changes: the operation that decides */
+};
+
+/* What is kept of messages: the steps by which the others are removed. */
+struct retention {
+	struct map keeps;  /* room_id -> struct room_keep, owned: the rooms whose settings have limits */
+	uint64_t known_to; /* of the rooms up to this number it is known whether they are among them */
+	TAILQ_HEAD(, room) rooms; /* to be looked at ahead of time */
+	bool walking;             /* through all rooms; */
+	uint64_t walk_no;         /* the next one */
+	uint64_t walk_due_ms;
+	uint64_t due_ms; /* of the next step; NEVER_MS: nothing to do */
+	bool waiting;    /* something failed: the store is left alone for a while */
+
+	/* the room under way */
+	bool busy, by_age;
+	struct digest room_id;
+	uint64_t room_no, whole_from, below_seq, before_ms, days, room_removed;
+	struct store_op *op;   /* in this turn's batch; NULL: no step in it */
+	uint64_t entries_seen; /* engine->entries at the last step */
+
+	uint64_t removed; /* messages, since the start */
+	bool freed;       /* pages of the database, since the last vacuum */
+	bool vacuuming;
+	uint64_t vacuum_due_ms, vacuum_to_bytes;
 };
 
 struct engine {
@@ -207,6 +232,7 @@ struct engine {
 	TAILQ_HEAD(, account) idle_accounts; /* the longest idle first */
 	uint32_t idle_account_count;
 	size_t idle_stay_count;
+	struct retention retention;
 
 	struct now now;
 	STAILQ_HEAD(, pending) pendings;

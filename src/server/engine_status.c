@@ -17,15 +17,17 @@ summary(struct engine *engine, struct buf *text)
 
 	if (err != CHAT_OK)
 		return err;
-	return buf_printf(text,
+	err = buf_printf(text,
 	    "uptime_s=%" PRIu64 "\nsessions=%" PRIu32 "\nrooms=%" PRIu64
 	    "\nrooms_in_memory=%zu\naccounts_in_memory=%zu\n"
 	    "entries=%" PRIu64 "\nentries_since_start=%" PRIu64 "\nturns=%" PRIu64 "\ncommands=%" PRIu64
-	    "\ndatabase_bytes=%" PRIu64 "\nwal_bytes=%" PRIu64 "\nfailed_commits=%" PRIu64 "\nstore=%s\n",
+	    "\ndatabase_bytes=%" PRIu64 "\nfree_bytes=%" PRIu64 "\nwal_bytes=%" PRIu64
+	    "\nfailed_commits=%" PRIu64 "\nstore=%s\n",
 	    (engine->now.mono_ms - engine->started_mono_ms) / 1000, engine->session_count, store.rooms,
 	    engine->rooms.count, engine->accounts.count, store.entries, engine->entries, engine->turns,
-	    engine->commands, store.database_bytes, store.wal_bytes, engine->failed_commits,
+	    engine->commands, store.database_bytes, store.free_bytes, store.wal_bytes, engine->failed_commits,
 	    store.failing ? store_error(engine->store) : "ok");
+	return err == CHAT_OK ? retention_append(engine, text) : err;
 }
 
 static enum chat_err
@@ -80,6 +82,10 @@ list_room(void *ctx, const struct store_room *stored)
 		    " joined=%" PRIu32 " invited=%" PRIu32 " epoch=%" PRIu64 " kind=%s", state->joined_count,
 		    state->reader_count - state->joined_count, state->epoch,
 		    state->kind == ROOM_DIRECT ? "direct" : "group");
+		if (listing->err == CHAT_OK && (state->keep_days > 0 || state->keep_entries > 0))
+			listing->err =
+			    buf_printf(listing->text, " keep_days=%" PRIu32 " keep_entries=%" PRIu64,
+				state->keep_days, state->keep_entries);
 	}
 	if (listing->err == CHAT_OK)
 		listing->err = buf_append_str(listing->text, "\n");

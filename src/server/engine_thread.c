@@ -302,6 +302,7 @@ turn(struct engine_thread *et)
 	}
 	hand_out(et, engine_turn_commit(et->engine));
 	store_maintain(et->config.store);
+	engine_upkeep(et->engine);
 }
 
 static int

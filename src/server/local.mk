@@ -15,6 +15,7 @@ src_server_libserver_la_SOURCES = \
 	src/server/engine_account.c src/server/engine_announce.c src/server/engine_cursor.c \
 	src/server/engine_follow.c \
 	src/server/engine_identity.c src/server/engine_lease.c src/server/engine_login.c \
+	src/server/engine_retention.c \
 	src/server/engine_out.c src/server/engine_passwd.c src/server/engine_post.c src/server/engine_rewrap.c \
 	src/server/engine_room.c src/server/engine_status.c src/server/engine_turn.c src/server/engine_watch.c \
 	src/server/engine_who.c \

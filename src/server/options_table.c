@@ -119,8 +119,9 @@ const struct option_row option_rows[] = {
 	.initial = 0,
 	NO_LIMIT,
 	.unit = "days",
-	.help = "How long messages are kept; clients are told.\n"
-		"This version removes none yet.",
+	.help = "How long messages are kept.\n"
+		"Older ones are removed, but for their numbers and hashes.\n"
+		"A room may keep less by its own settings.",
     },
     {
 	.name = "history_entries",
@@ -131,8 +132,8 @@ const struct option_row option_rows[] = {
 	.initial = 0,
 	NO_LIMIT,
 	.unit = "entries of a room",
-	.help = "How many entries of a room are kept; clients are told.\n"
-		"This version removes none yet.",
+	.help = "How many of the newest entries of a room are kept; and not many more.\n"
+		"A room may keep less by its own settings.",
     },
     {
 	.section = "Accounts and rooms",

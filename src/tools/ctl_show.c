@@ -11,7 +11,7 @@
 
 #define COLUMNS_MAX 16
 
-enum format { PLAIN, SECONDS, BYTE_COUNT, OR_NONE };
+enum format { PLAIN, SECONDS, BYTE_COUNT, OR_NONE, OR_ALL };
 
 static const struct label {
 	const char *key, *label;
@@ -40,8 +40,14 @@ static const struct label {
     {"store", "database", PLAIN},
     {"database_check", "database check", PLAIN},
     {"database_bytes", "database size", BYTE_COUNT},
+    {"free_bytes", "free in it", BYTE_COUNT},
     {"wal_bytes", "database log", BYTE_COUNT},
     {"failed_commits", "failed commits", PLAIN},
+    {"history_days", "days of history", OR_ALL},
+    {"history_entries", "entries of a room", OR_ALL},
+    {"rooms_with_limits", "rooms with own limits", PLAIN},
+    {"messages_removed", "messages removed", PLAIN},
+    {"retention", "retention", PLAIN},
     {"turns", "turns of the engine", PLAIN},
     {"commands", "commands", PLAIN},
     {"engine_queue", "engine queue", PLAIN},
@@ -133,6 +139,11 @@ print_value(enum format format, struct bytes value)
 	case OR_NONE:
 		if (value.len == 0)
 			value = BYTES("none", 4);
+		(void)printf("%.*s\n", (int)value.len, (const char *)value.data);
+		break;
+	case OR_ALL:
+		if (bytes_equal(value, BYTES_STR("0")))
+			value = BYTES_STR("all are kept");
 		/* fall through */
 	case PLAIN:
 		(void)printf("%.*s\n", (int)value.len, (const char *)value.data);

@@ -66,6 +66,11 @@ def test_reload():
         h.write(server.conf, "history_days = 2\nport = 1\n")
         # The port is the command line's.
         h.equal(server.ctl("reload"), ("changed: history_days\n", ""))
+        while values(server.ctl("--plain", "status")[0])["retention"] != "idle":  # as soon as it has looked
+            pass
+        status = values(server.ctl("--plain", "status")[0])
+        h.equal((status["history_days"], status["history_entries"]), ("2", "0"))
+        h.match(r"(?m)^days of history +2\nentries of a room +all are kept\n", server.ctl("status")[0])
         h.write(server.conf, "history_days = 2\nloops = 5\n")
         h.equal(server.ctl("reload"), ("nothing changed; waiting for a restart: loops\n", ""))
         h.write(server.conf, "histery_days = 2\n")

@@ -12,6 +12,7 @@ server_tests = \
 	tests/unit/test_engine_nomem \
 	tests/unit/test_engine_posts \
 	tests/unit/test_engine_rewraps \
+	tests/unit/test_engine_retention \
 	tests/unit/test_engine_schedule
 check_PROGRAMS += $(server_tests)
 TESTS += $(server_tests)
@@ -27,6 +28,8 @@ tests_unit_test_engine_nomem_LDADD = $(libs_engine)
 tests_unit_test_engine_nomem_LDFLAGS = $(AM_LDFLAGS) $(failalloc_ldflags)
 tests_unit_test_engine_posts_LDADD = $(libs_engine)
 tests_unit_test_engine_rewraps_LDADD = $(libs_engine)
+tests_unit_test_engine_retention_SOURCES = tests/unit/test_engine_retention.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h
+tests_unit_test_engine_retention_LDADD = $(libs_engine) $(SQLITE_LIBS)
 tests_unit_test_engine_schedule_SOURCES = tests/unit/test_engine_schedule.c tests/unit/schedule.h \
 	tests/unit/schedule_clients.c tests/unit/schedule_posts.c tests/unit/fault_vfs.c tests/unit/fault_vfs.h
 tests_unit_test_engine_schedule_LDADD = $(libs_engine) $(SQLITE_LIBS)
