@@ -534,7 +534,7 @@ room_on_disconnect(struct room *room)
 	}
 	room->phase = ROOM_KEPT;
 	room->resume_again_ms = 0;
-	room->resume_tries = 0;
+	room->resume_tries = room->gap_tries = 0;
 	room->caught_up = false;
 	room->since_seq = 0;
 	room->history_differs = false;

@@ -178,6 +178,7 @@ struct room {
 	bool history_differs;     /* the server has another log */
 	uint64_t resume_again_ms; /* 0: not */
 	unsigned resume_tries;
+	unsigned gap_tries; /* since an entry was taken */
 	enum chat_err stop_err; /* ROOM_STOPPED: why */
 	char stop_text[200];
 	uint64_t resumed_seq;

@@ -13,6 +13,8 @@
 #define VERIFY_APART_MAX 512
 /* A replay of so many entries is long enough to tell how far it is. */
 #define PROGRESS_MIN 1000
+/* So often in a row the subscription is begun anew because entries are missing. */
+#define GAP_TRIES_MAX 3
 
 /* ---- verifying apart ---- */
 
@@ -402,19 +404,20 @@ check_resumed(struct room *room)
 	room->caught_up = true;
 }
 
-/* What was sent is not what follows: the subscription is begun again, a few times. */
+/* What was sent is not what follows: the subscription is begun again, a few times without anything that follows. */
 static void
 mend_gap(struct room *room, uint64_t seq)
 {
 	char text[160];
 
-	if (room->resume_tries++ < 3) {
+	if (room->gap_tries++ < GAP_TRIES_MAX) {
 		room_on_gap(room);
 		return;
 	}
 	snprintf(text, sizeof text, "The server sent entry %" PRIu64 " where %" PRIu64 " was to come.", seq,
 	    room_head(room)->seq + 1);
-	room_stop(room, false, CHAT_ERR_MALFORMED, text, NULL);
+	session_warn(room->s, room, seq, "tell the administrator of the server", "%s", text);
+	room_stop(room, false, CHAT_ERR_MALFORMED, text, "tell the administrator of the server");
 }
 
 static void
@@ -425,6 +428,7 @@ take_next(struct room *room)
 	STAILQ_REMOVE_HEAD(&room->in, link);
 	room->in_count--;
 	room->s->queued_bytes -= sizeof *entry + entry->len;
+	room->gap_tries = 0;
 	if (entry->kind == ENTRY_EVENT)
 		take_event(room, entry);
 	else if (entry->len > 0)
