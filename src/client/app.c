@@ -15,6 +15,7 @@
 #define EVENTS_PER_TURN 256
 #define FAILED_WAIT_MS  5000 /* for the DONE of requests that are open when the client failed */
 #define LAST_WRITE_MS   2000 /* for a reader of the output that is slow, at the end */
+#define FORGET_COMMAND  "chat-client server forget"
 
 /* ---- how it ends ---- */
 
@@ -73,8 +74,9 @@ failed(struct app *app, const struct chat_event *event)
 	struct text mend = {0};
 
 	text_str(&mend, chat_event_mend(event));
-	/* Where a fingerprint was demanded it is the command line that is wrong, or the server. */
-	if (err == CHAT_ERR_PEER_CHANGED && !app->opt->fingerprint) {
+	/* Only of a pinned key that changed: what forgets it, with the options that this program was started with.
+	 * Another key than the one demanded, and another server with the same key, are not mended by that. */
+	if (strncmp(chat_event_mend(event), FORGET_COMMAND, strlen(FORGET_COMMAND)) == 0) {
 		text_clear(&mend);
 		text_str(&mend, "If that was expected, type: ");
 		options_forget_line(app->opt, &mend);

@@ -371,9 +371,8 @@ trouble(struct lines *l, const struct chat_event *event, uint64_t now_unix_ms, s
 	struct text body = {0};
 	const char *text = chat_event_text(event);
 
-	if (chat_event_type(event) == CHAT_EVENT_UNREADABLE && chat_event_seq(event) > 0)
-		text_printf(&body, "entry %" PRIu64 " cannot be read: ", chat_event_seq(event));
-	else if (chat_event_type(event) == CHAT_EVENT_READ_ONLY)
+	/* That something cannot be read, and which entry it is, the library's text says itself. */
+	if (chat_event_type(event) == CHAT_EVENT_READ_ONLY)
 		text_str(&body, "this room can only be read: ");
 	put_sentence(&body, *text ? text : chat_strerror(chat_event_err(event)));
 	lines_error(l, now_unix_ms, out, chat_event_label(event), text_cstr(&body), chat_event_mend(event));

@@ -290,6 +290,8 @@ fail_changed(struct connector *c)
 	if (c->config.fingerprint) {
 		fail(c, CHAT_ERR_PEER_CHANGED, true,
 		    "%s: the server's key is not the one demanded, but SHA256:%s", c->shown, hex);
+		(void)snprintf(c->failure.mend, sizeof(c->failure.mend),
+		    "ask the administrator of the server for its fingerprint");
 		return;
 	}
 	server_name_port(&c->config.server, port);

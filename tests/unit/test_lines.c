@@ -133,9 +133,9 @@ TEST(rooms_change)
 
 TEST(trouble)
 {
-	says("12:00 ! [ops] entry 7 cannot be read: its key did not come  -> /history\n",
+	says("12:00 ! [ops] Entry 7 of ops cannot be read: bob sealed it wrongly  -> /history\n",
 	    .type = CHAT_EVENT_UNREADABLE, .room = "ops", .seq = 7, .err = CHAT_ERR_CANNOT_OPEN,
-	    .text = "its key did not come.", .mend = "/history");
+	    .text = "Entry 7 of ops cannot be read: bob sealed it wrongly.", .mend = "/history");
 	says("12:00 ! [ops] It does not open with this key\n", .type = CHAT_EVENT_UNREADABLE, .room = "ops",
 	    .err = CHAT_ERR_CANNOT_OPEN);
 	says("12:00 ! bob has two cards\n", .type = CHAT_EVENT_WARNING, .text = "bob has two cards.");
