@@ -219,21 +219,26 @@ room_do(struct known_room *known, struct peer *peer, enum event_type type, const
 }
 
 void
-room_make_wraps(uint32_t count, struct buf *ret_wraps, struct digest *ret_hash)
+make_false_wraps(uint32_t count, struct buf *ret_wraps)
 {
+	assert_ok(buf_reserve(ret_wraps, (size_t)count * WRAP_BYTES));
+	random_bytes(ret_wraps->data + ret_wraps->len, (size_t)count * WRAP_BYTES);
+	ret_wraps->len += (size_t)count * WRAP_BYTES;
+}
+
+struct digest
+wraps_hash_of(struct bytes wraps)
+{
+	uint32_t count = (uint32_t)(wraps.len / WRAP_BYTES);
 	struct wraps_hash all;
 
 	wraps_hash_init(&all, count);
 	for (uint32_t i = 0; i < count; i++) {
-		uint8_t wrap[WRAP_BYTES];
-		struct digest hash;
+		struct digest hash = hash_once(BYTES(wraps.data + (size_t)i * WRAP_BYTES, WRAP_BYTES));
 
-		random_bytes(wrap, sizeof(wrap));
-		hash = hash_once(BYTES_ARRAY(wrap));
 		wraps_hash_add(&all, &hash);
-		assert_ok(buf_append(ret_wraps, wrap, sizeof(wrap)));
 	}
-	*ret_hash = wraps_hash_end(&all);
+	return wraps_hash_end(&all);
 }
 
 enum chat_err
@@ -247,47 +252,72 @@ peer_stage(struct peer *peer, const struct digest *hash, uint32_t count, struct 
 	return answer_err(ASK(peer, STAGE_WRAPS, stage));
 }
 
+static struct epoch_context
+context_of(const struct event *draft)
+{
+	return (struct epoch_context){
+	    .room_id = draft->room_id,
+	    .number = draft->rekey.epoch,
+	    .after = draft->after,
+	    .actor = draft->actor,
+	};
+}
+
 struct event
-room_rekey_draft(
-    struct known_room *known, const struct person *actor, const struct digest *wraps_hash, struct buf *box)
+room_rekey_draft(struct known_room *known, const struct person *actor, struct buf *box)
 {
 	struct event draft = kit_event(known->roster, EVENT_REKEY, actor, NULL);
-	struct epoch_context ctx = {
-	    .room_id = draft.room_id,
-	    .number = draft.rekey.epoch,
-	    .after = draft.after,
-	    .actor = draft.actor,
-	};
+	struct epoch_context ctx = context_of(&draft);
 	struct digest salt = epoch_salt(&ctx);
+	struct room_info info = {.name = BYTES_EMPTY};
 	struct info_key info_key;
+	uint8_t wire[256];
 
+	if (known->name != NULL)
+		info.name = BYTES_STR(known->name);
+	assert_true(room_info_encoded_bytes(&info) <= sizeof(wire));
+	room_info_encode(&info, wire);
 	epoch_key_generate(&random_kernel, &known->key);
 	draft.rekey.commitment = epoch_commitment(&known->key, &salt);
-	draft.rekey.wraps_hash = *wraps_hash;
 	info_key_derive(&known->key, &salt, &info_key);
-	assert_ok(info_box_seal(&info_key, &draft.room_id, draft.rekey.epoch, BYTES_EMPTY, box));
+	assert_ok(info_box_seal(
+	    &info_key, &draft.room_id, draft.rekey.epoch, BYTES(wire, room_info_encoded_bytes(&info)), box));
 	draft.rekey.info_box = buf_bytes(box);
 	return draft;
+}
+
+void
+room_wrap(const struct known_room *known, const struct event *draft, struct buf *ret_wraps)
+{
+	struct epoch_context ctx = context_of(draft);
+	const struct roster_member *reader = NULL;
+
+	while ((reader = roster_next_reader(known->roster, reader)) != NULL) {
+		struct wrap_target target = {.member_id = reader->id, .card_hash = reader->card_hash};
+		uint8_t wrap[WRAP_BYTES];
+
+		assert_ok(wrap_seal(&ctx, &draft->rekey.commitment, &target, member_rsa_n(reader),
+		    &known->key, &random_kernel, wrap));
+		assert_ok(buf_append(ret_wraps, wrap, sizeof(wrap)));
+	}
 }
 
 enum chat_err
 room_rekey(struct known_room *known, struct peer *peer)
 {
-	uint32_t count = roster_reader_count(known->roster);
 	struct epoch_key before = known->key;
 	struct buf wraps = {0}, box = {0};
-	struct digest hash;
-	struct event draft;
+	struct event draft = room_rekey_draft(known, peer->person, &box);
 	enum chat_err err;
 
-	room_make_wraps(count, &wraps, &hash);
-	err = peer_stage(peer, &hash, count, buf_bytes(&wraps));
-	if (err == CHAT_OK) {
-		draft = room_rekey_draft(known, peer->person, &hash, &box);
+	room_wrap(known, &draft, &wraps);
+	draft.rekey.wraps_hash = wraps_hash_of(buf_bytes(&wraps));
+	err =
+	    peer_stage(peer, &draft.rekey.wraps_hash, roster_reader_count(known->roster), buf_bytes(&wraps));
+	if (err == CHAT_OK)
 		err = room_post(known, peer, &draft);
-		if (err != CHAT_OK)
-			known->key = before;
-	}
+	if (err != CHAT_OK)
+		known->key = before;
 	buf_fini(&wraps);
 	buf_fini(&box);
 	return err;
@@ -330,6 +360,41 @@ room_say(struct known_room *known, struct peer *peer, const char *text)
 	}
 	buf_fini(&wire);
 	return err;
+}
+
+static void
+learn(struct known_room *known, const Chat__V1__Entry *entry)
+{
+	struct roster_message_verdict verdict;
+	struct message message;
+	struct event event;
+	struct digest hash;
+
+	if (entry->kind == ENTRY_EVENT) {
+		assert_ok(event_decode(wire_bytes(entry->wire), &event));
+		assert_ok(roster_take_event(known->roster, &event, true, entry->server_time_ms, NULL, NULL));
+		return;
+	}
+	assert_ok(message_decode(wire_bytes(entry->wire), &message));
+	hash = log_entry_hash(ENTRY_MESSAGE, &message.msg_hash, message.sig.data);
+	assert_ok(roster_take_message(
+	    known->roster, &message.header, &hash, true, entry->server_time_ms, &verdict));
+}
+
+void
+room_learn(struct known_room *known, struct peer *peer)
+{
+	Chat__V1__GetHistory get = CHAT__V1__GET_HISTORY__INIT;
+	const Chat__V1__ServerFrame *answer;
+
+	get.room_id = wire_from_digest(room_id_of(known));
+	get.before_seq = ROOM_ENTRIES_MAX;
+	get.limit = HISTORY_LIMIT_MAX;
+	answer = ASK(peer, GET_HISTORY, get);
+	assert_answer(answer, ANSWER(HISTORY));
+	for (size_t i = 0; i < answer->history->n_entry; i++)
+		if (answer->history->entry[i]->seq == room_head(known) + 1)
+			learn(known, answer->history->entry[i]);
 }
 
 void

@@ -50,6 +50,7 @@ void crowd_join(struct host *host, struct person *person, const char *account);
 struct known_room {
 	struct roster *roster;
 	struct epoch_key key; /* of the last rekey */
+	const char *name;     /* what its next rekey calls it; borrowed; NULL: nothing */
 };
 
 const struct digest *room_id_of(const struct known_room *known);
@@ -61,17 +62,24 @@ enum chat_err room_post(struct known_room *known, struct peer *peer, const struc
 /* The usual event of that type. */
 enum chat_err
 room_do(struct known_room *known, struct peer *peer, enum event_type type, const struct person *about);
-/* Stages wraps for each reader, and posts the rekey. */
+/* Wraps the key to each reader, stages that, and posts the rekey. */
 enum chat_err room_rekey(struct known_room *known, struct peer *peer);
 /* Says something; CHAT_OK: it is in the log. */
 enum chat_err room_say(struct known_room *known, struct peer *peer, const char *text);
 /* The message that room_say() would post next, sealed; nothing is counted. */
 void room_seal(struct known_room *known, const struct person *sender, const char *text, struct buf *into);
-/* What is needed to spoil a rekey: wraps for `count` readers, their hash, and the draft that names them. */
-void room_make_wraps(uint32_t count, struct buf *ret_wraps, struct digest *ret_hash);
-struct event room_rekey_draft(
-    struct known_room *known, const struct person *actor, const struct digest *wraps_hash, struct buf *box);
+/*
+ * What is needed to spoil a rekey: a draft with a new key, which is the room's from then on; the wraps of
+ * that for all readers; wraps that are none; and their hash.
+ */
+struct event room_rekey_draft(struct known_room *known, const struct person *actor, struct buf *box);
+void room_wrap(const struct known_room *known, const struct event *draft, struct buf *ret_wraps);
+void make_false_wraps(uint32_t count, struct buf *ret_wraps);
+struct digest wraps_hash_of(struct bytes wraps);
 enum chat_err peer_stage(struct peer *peer, const struct digest *hash, uint32_t count, struct bytes wraps);
+
+/* Takes what others have put into the log, as the peer's person may read it. */
+void room_learn(struct known_room *known, struct peer *peer);
 
 /* Follows the room from its beginning; waits until all that is there has come. */
 void room_follow(struct known_room *known, struct peer *peer);

@@ -4,7 +4,6 @@
 #include <crypt.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,10 +17,8 @@
 
 #include "unit/unit.h"
 
-#include "base/buf.h"
+#include "lines.h"
 
-#define NEEDLES_MAX 8
-#define SHOWN_BYTES 4096 /* of the log, when something went wrong */
 /* Stands in everything that is secret or said in these tests, so that a log can be searched for it. */
 #define SECRET_MARK "hush"
 
@@ -31,13 +28,7 @@ struct host {
 	char *dir;
 	char *state_dir;
 	struct realm realm;
-
-	pthread_t log_thread;
-	int log_fd;
-	pthread_mutex_t log_mtx;
-	pthread_cond_t log_cond;
-	struct buf log; /* lock: log_mtx */
-	bool log_ended; /* lock: log_mtx */
+	struct lines *log; /* owned; NULL where it is not ours */
 };
 
 /* ---- time ---- */
@@ -89,14 +80,13 @@ put_account(FILE *to, const char *account, const char *flags)
 }
 
 void
-host_write_passwords(struct host *host, const char *const *accounts, const char *const *locked)
+host_write_passwords_to(const char *path, const char *const *accounts, const char *const *locked)
 {
-	char path[512], aside[512];
+	char *aside = NULL;
 	FILE *to;
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/passwd", host->state_dir);
-	snprintf(aside, sizeof(aside), "%s/passwd.new", host->state_dir);
+	assert_true(asprintf(&aside, "%s.new", path) > 0);
 	fd = open(aside, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
 	to = fdopen(fd, "w");
@@ -107,6 +97,17 @@ host_write_passwords(struct host *host, const char *const *accounts, const char 
 		put_account(to, *locked, ":locked");
 	assert_int_equal(fclose(to), 0);
 	assert_int_equal(rename(aside, path), 0);
+	free(aside);
+}
+
+void
+host_write_passwords(struct host *host, const char *const *accounts, const char *const *locked)
+{
+	char *path = NULL;
+
+	assert_true(asprintf(&path, "%s/passwd", host->state_dir) > 0);
+	host_write_passwords_to(path, accounts, locked);
+	free(path);
 }
 
 static char *
@@ -141,46 +142,6 @@ be_server(const struct host *host, const char *conf_path, int out_fd, int err_fd
 	execl(path, path, "-c", conf_path, "-d", host->state_dir, "-l", "127.0.0.1", "0", (char *)NULL);
 	perror(path);
 	_exit(127);
-}
-
-static void *
-collect_log(void *arg)
-{
-	struct host *host = arg;
-	char chunk[4096];
-	ssize_t n;
-
-	while ((n = read(host->log_fd, chunk, sizeof(chunk))) > 0 || (n < 0 && errno == EINTR)) {
-		if (n < 0)
-			continue;
-		pthread_mutex_lock(&host->log_mtx);
-		if (buf_append(&host->log, chunk, (size_t)n) != CHAT_OK)
-			abort();
-		pthread_cond_broadcast(&host->log_cond);
-		pthread_mutex_unlock(&host->log_mtx);
-	}
-	pthread_mutex_lock(&host->log_mtx);
-	host->log_ended = true;
-	pthread_cond_broadcast(&host->log_cond);
-	pthread_mutex_unlock(&host->log_mtx);
-	return NULL;
-}
-
-/* The end of it. */
-static void
-show_log(struct host *host)
-{
-	pthread_mutex_lock(&host->log_mtx);
-	for (size_t at = host->log.len > SHOWN_BYTES ? host->log.len - SHOWN_BYTES : 0; at < host->log.len;) {
-		const char *line = (const char *)host->log.data + at;
-		size_t left = host->log.len - at;
-		const char *end = memchr(line, '\n', left);
-		size_t len = end != NULL ? (size_t)(end - line) : left;
-
-		fprintf(stderr, "# server: %.*s\n", (int)len, line);
-		at += len + 1;
-	}
-	pthread_mutex_unlock(&host->log_mtx);
 }
 
 static uint16_t
@@ -228,29 +189,15 @@ host_start(const char *conf, const char *const *accounts)
 	close(out[1]);
 	close(err[1]);
 	free(conf_path);
-	host->log_fd = err[0];
-	pthread_mutex_init(&host->log_mtx, NULL);
-	pthread_cond_init(&host->log_cond, NULL);
-	assert_int_equal(pthread_create(&host->log_thread, NULL, collect_log, host), 0);
+	host->log = lines_open(err[0], "server");
 	host->port = wait_ready(out[0]);
 	close(out[0]);
 	if (host->port == 0) {
 		host_log_wait(host, 1, "", NULL);
-		show_log(host);
+		lines_show(host->log);
 		fail_msg("the server did not start");
 	}
 	return host;
-}
-
-static bool
-log_holds(struct host *host, const char *text)
-{
-	bool found;
-
-	pthread_mutex_lock(&host->log_mtx);
-	found = host->log.len > 0 && memmem(host->log.data, host->log.len, text, strlen(text)) != NULL;
-	pthread_mutex_unlock(&host->log_mtx);
-	return found;
 }
 
 void
@@ -262,19 +209,32 @@ host_stop(struct host *host)
 	assert_int_equal(kill(host->pid, SIGTERM), 0);
 	while (waitpid(host->pid, &status, 0) < 0 && errno == EINTR)
 		;
-	pthread_join(host->log_thread, NULL);
-	said_secret = log_holds(host, SECRET_MARK);
+	lines_wait_end(host->log);
+	said_secret = lines_hold(host->log, SECRET_MARK);
 	if (status != 0 || said_secret)
-		show_log(host);
-	close(host->log_fd);
-	pthread_mutex_destroy(&host->log_mtx);
-	pthread_cond_destroy(&host->log_cond);
-	buf_fini(&host->log);
+		lines_show(host->log);
+	lines_close(host->log);
 	free(host->state_dir);
 	free(host->dir);
 	free(host);
 	assert_int_equal(status, 0);
 	assert_false(said_secret);
+}
+
+struct host *
+host_at(uint16_t port)
+{
+	struct host *host = calloc(1, sizeof(*host));
+
+	assert_non_null(host);
+	host->port = port;
+	return host;
+}
+
+void
+host_forget(struct host *host)
+{
+	free(host);
 }
 
 uint16_t
@@ -353,120 +313,46 @@ host_status(const struct host *host, const char *key)
 
 /* ---- the log ---- */
 
-struct needles {
-	const char *texts[NEEDLES_MAX];
-	size_t count;
-};
-
-static struct needles
-take_needles(va_list args)
-{
-	struct needles needles = {.count = 0};
-	const char *text;
-
-	while ((text = va_arg(args, const char *)) != NULL) {
-		assert_true(needles.count < NEEDLES_MAX);
-		needles.texts[needles.count++] = text;
-	}
-	return needles;
-}
-
-static bool
-line_has(const char *line, size_t len, const struct needles *needles)
-{
-	for (size_t i = 0; i < needles->count; i++)
-		if (memmem(line, len, needles->texts[i], strlen(needles->texts[i])) == NULL)
-			return false;
-	return true;
-}
-
-/* The lines that have them; *ret_line, unless NULL, is the n-th, owned by the caller. */
-static size_t
-scan_locked(struct host *host, const struct needles *needles, size_t n, char **ret_line)
-{
-	size_t found = 0;
-
-	for (size_t at = 0; at < host->log.len;) {
-		const char *line = (const char *)host->log.data + at;
-		const char *end = memchr(line, '\n', host->log.len - at);
-
-		if (end == NULL)
-			break;
-		if (line_has(line, (size_t)(end - line), needles) && ++found == n && ret_line != NULL)
-			*ret_line = strndup(line, (size_t)(end - line));
-		at += (size_t)(end - line) + 1;
-	}
-	return found;
-}
-
 size_t
 host_log_count(struct host *host, ...)
 {
-	struct needles needles;
 	size_t found;
 	va_list args;
 
 	va_start(args, host);
-	needles = take_needles(args);
+	found = lines_count(host->log, args);
 	va_end(args);
-	pthread_mutex_lock(&host->log_mtx);
-	found = scan_locked(host, &needles, 0, NULL);
-	pthread_mutex_unlock(&host->log_mtx);
 	return found;
-}
-
-static bool
-wait_for(struct host *host, const struct needles *needles, size_t n, char **ret_line)
-{
-	struct timespec until;
-	int waited = 0;
-	bool found;
-
-	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += (time_t)(host_patience_ms() / 1000);
-	pthread_mutex_lock(&host->log_mtx);
-	while (!(found = scan_locked(host, needles, n, ret_line) >= n) && !host->log_ended && waited == 0)
-		waited = pthread_cond_timedwait(&host->log_cond, &host->log_mtx, &until);
-	pthread_mutex_unlock(&host->log_mtx);
-	return found;
-}
-
-static void
-must_find(struct host *host, const struct needles *needles, size_t n, char **ret_line)
-{
-	if (wait_for(host, needles, n, ret_line))
-		return;
-	show_log(host);
-	for (size_t i = 0; i < needles->count; i++)
-		fprintf(stderr, "# wanted %zu lines with: %s\n", n, needles->texts[i]);
-	fail_msg("the log does not say so");
 }
 
 void
 host_log_wait(struct host *host, size_t n, ...)
 {
-	struct needles needles;
 	va_list args;
 
 	va_start(args, n);
-	needles = take_needles(args);
+	lines_wait(host->log, n, host_patience_ms(), NULL, args);
 	va_end(args);
-	must_find(host, &needles, n, NULL);
 }
 
 char *
 host_log_line(struct host *host, size_t n, ...)
 {
-	struct needles needles;
 	char *line = NULL;
 	va_list args;
 
 	va_start(args, n);
-	needles = take_needles(args);
+	lines_wait(host->log, n, host_patience_ms(), &line, args);
 	va_end(args);
-	must_find(host, &needles, n, &line);
 	assert_non_null(line);
 	return line;
+}
+
+void
+host_log_show(struct host *host)
+{
+	if (host->log != NULL)
+		lines_show(host->log);
 }
 
 uint64_t

@@ -29,6 +29,10 @@ struct host *host_start(const char *conf, const char *const *accounts);
 /* SIGTERM; it must end with 0, and must not have logged a password or what was said. */
 void host_stop(struct host *host);
 
+/* One that somebody else runs on this port of 127.0.0.1, to be connected to only; and its end. */
+struct host *host_at(uint16_t port);
+void host_forget(struct host *host);
+
 uint16_t host_port(const struct host *host);
 const struct realm *host_realm(const struct host *host);
 void host_set_realm(struct host *host, const struct realm *realm);
@@ -37,7 +41,8 @@ const char *host_state_dir(const struct host *host);
 
 /* The password of the account of that name; static storage, until the next call. */
 const char *host_password(const char *account);
-/* Replaces the password file: the lines of `accounts`, and of `locked`, which may be NULL. */
+/* Replaces a password file: the lines of `accounts`, and of `locked`, which may be NULL. */
+void host_write_passwords_to(const char *path, const char *const *accounts, const char *const *locked);
 void host_write_passwords(struct host *host, const char *const *accounts, const char *const *locked);
 
 /* How many lines of the log hold all these texts; NULL at the end. */
@@ -46,6 +51,8 @@ size_t host_log_count(struct host *host, ...) __attribute__((sentinel));
 void host_log_wait(struct host *host, size_t n, ...) __attribute__((sentinel));
 /* The n-th, from 1 on, which must be there; free() it. */
 char *host_log_line(struct host *host, size_t n, ...) __attribute__((sentinel));
+/* The end of it to stderr, for a test that fails. */
+void host_log_show(struct host *host);
 /* The number behind KEY= in a line. */
 uint64_t host_log_number(const char *line, const char *key);
 

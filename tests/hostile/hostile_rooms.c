@@ -524,9 +524,11 @@ post_rekey(struct club *club, struct peer *peer, const struct digest *wraps_hash
 {
 	struct buf box = {0};
 	struct epoch_key before = club->room.key;
-	struct event draft = room_rekey_draft(&club->room, peer->person, wraps_hash, &box);
-	enum chat_err err = room_post(&club->room, peer, &draft);
+	struct event draft = room_rekey_draft(&club->room, peer->person, &box);
+	enum chat_err err;
 
+	draft.rekey.wraps_hash = *wraps_hash;
+	err = room_post(&club->room, peer, &draft);
 	if (err != CHAT_OK)
 		club->room.key = before;
 	buf_fini(&box);
@@ -553,9 +555,12 @@ ATTACK(wraps_that_are_not_there)
 	struct club club;
 
 	club_open(&club);
-	room_make_wraps(2, &right, &hash);
-	room_make_wraps(1, &fewer, &fewer_hash);
-	room_make_wraps(3, &more, &more_hash);
+	make_false_wraps(2, &right);
+	hash = wraps_hash_of(buf_bytes(&right));
+	make_false_wraps(1, &fewer);
+	fewer_hash = wraps_hash_of(buf_bytes(&fewer));
+	make_false_wraps(3, &more);
+	more_hash = wraps_hash_of(buf_bytes(&more));
 	/* None, too few, too many, half of them. */
 	assert_err(post_rekey(&club, &club.mallory, &hash), CHAT_ERR_BAD_WRAPS);
 	assert_ok(peer_stage(&club.mallory, &fewer_hash, 1, buf_bytes(&fewer)));
@@ -595,7 +600,8 @@ ATTACK(more_and_more_wraps)
 	size_t before;
 
 	club_open(&club);
-	room_make_wraps(2, &right, &hash);
+	make_false_wraps(2, &right);
+	hash = wraps_hash_of(buf_bytes(&right));
 	assert_ok(buf_reserve(&junk, (size_t)ROOM_READERS_MAX * WRAP_BYTES));
 	junk.len = (size_t)(ROOM_READERS_MAX - 1) * WRAP_BYTES;
 	memset(junk.data, 0x5a, junk.len);

@@ -382,9 +382,11 @@ peer_answer(struct peer *peer, uint64_t id)
 {
 	const Chat__V1__ServerFrame *frame = peer_next_answer(peer);
 
-	if (frame == NULL)
+	if (frame == NULL) {
+		host_log_show(peer->host);
 		fail_msg("the server closed the connection (%s) instead of answering, saying %s",
 		    tls_failure_name(peer->how), chat_err_name(error_from_wire(peer->goodbye)));
+	}
 	if (frame->id != id && frame->body_case == CHAT__V1__SERVER_FRAME__BODY_ERROR)
 		fail_msg("answer to %ju instead of %ju: %s", (uintmax_t)frame->id, (uintmax_t)id,
 		    frame->error->text);
