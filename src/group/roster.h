@@ -61,6 +61,7 @@ struct roster_member {
 	struct bytes card;       /* its wire, owned by the roster; empty unless it keeps cards */
 	uint8_t ed_pk[ED25519_PK_BYTES];
 	struct account_name account;
+	uint32_t device_count; /* that have said something: each is remembered for ever */
 
 	struct roster_stay *stays; /* owned by the roster; in order, disjoint */
 	size_t stay_count;

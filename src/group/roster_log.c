@@ -115,12 +115,16 @@ roster_add_counter(struct roster *roster, const struct digest *sender, const str
 		free(counter);
 		return NULL;
 	}
+	if (counter->member != NULL)
+		counter->member->device_count++;
 	return counter;
 }
 
 void
 roster_drop_counter(struct roster *roster, struct counter *counter)
 {
+	if (counter->member != NULL)
+		counter->member->device_count--;
 	(void)map_remove(&roster->counter_map, BYTES(&counter->key, sizeof(counter->key)));
 	free(counter);
 }

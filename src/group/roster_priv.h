@@ -30,8 +30,8 @@ _Static_assert(sizeof(struct counter_key) == DIGEST_BYTES + DEVICE_ID_BYTES, "it
 struct counter {
 	struct counter_key key;
 	uint64_t last;
-	uint64_t last_seq;                  /* of that message; 0 unknown */
-	const struct roster_member *member; /* the sender, so that a message costs one lookup */
+	uint64_t last_seq;            /* of that message; 0 unknown */
+	struct roster_member *member; /* the sender, so that a message costs one lookup */
 };
 
 enum undo_kind {

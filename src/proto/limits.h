@@ -36,6 +36,7 @@
 #define ROOM_READERS_MAX          2000
 #define ROOM_ENTRIES_MAX          (UINT64_C(1) << 40)
 #define ROOMS_PER_ACCOUNT         1000
+#define DEVICES_PER_MEMBER        4096               /* in a room, for ever: a new one each day for eleven years */
 #define STAGED_WRAPS_PER_CONN     2                  /* one rekey under way, and one after a lost race */
 #define STAGED_TTL_MS             60000
 #define REWRAPS_PER_EPOCH_READER  3                  /* candidates that a client ever tries */

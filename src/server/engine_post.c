@@ -19,13 +19,46 @@ pending_refuse_by_rules(struct pending *p, enum chat_err err)
 
 	if (text == NULL && p->refusal.why != NULL && p->refusal.why[0] != '\0')
 		text = p->refusal.why;
-	if (err == CHAT_ERR_OUT_OF_ORDER)
+	if (err == CHAT_ERR_OUT_OF_ORDER || err == CHAT_ERR_ALREADY)
 		p->number = p->refusal.expected;
 	if (err == CHAT_ERR_STALE)
 		mend = "rekey the room, seal again";
 	if (err == CHAT_ERR_STORE_UNAVAILABLE)
 		mend = "send the same again";
 	pending_refuse(p, err, text, mend);
+}
+
+/* A device's first message makes one thing more that the room remembers for ever. */
+static bool
+is_device_too_many(const struct room *room, const struct message_header *header)
+{
+	const struct roster_member *sender;
+
+	if (header->counter != 1 || roster_counter(room->roster, &header->sender, &header->device) != 0)
+		return false;
+	sender = roster_member(room->roster, &header->sender);
+	return sender != NULL && sender->device_count >= DEVICES_PER_MEMBER;
+}
+
+static enum chat_err
+post_to_roster(
+    struct engine *engine, struct pending *p, struct room *room, const struct message_header *header)
+{
+	bool too_many = is_device_too_many(room, header);
+	enum chat_err err;
+
+	if (too_many)
+		roster_begin(room->roster);
+	err = roster_post_message(room->roster, header, &p->cmd->message.entry_hash,
+	    &p->session->account->member_id, engine->now.unix_ms, &p->refusal);
+	if (!too_many)
+		return err;
+	roster_rollback(room->roster);
+	if (err == CHAT_OK) {
+		p->text = "this member has used as many devices in the room as the server allows";
+		err = CHAT_ERR_LIMIT;
+	}
+	return err;
 }
 
 void
@@ -55,8 +88,7 @@ judge_post_message(struct engine *engine, struct pending *p)
 		pending_refuse_by_rules(p, CHAT_ERR_NOMEM);
 		return;
 	}
-	err = roster_post_message(room->roster, &header, &cmd->message.entry_hash,
-	    &p->session->account->member_id, engine->now.unix_ms, &p->refusal);
+	err = post_to_roster(engine, p, room, &header);
 	if (err != CHAT_OK) {
 		room_untouch(engine, room);
 		pending_refuse_by_rules(p, err);

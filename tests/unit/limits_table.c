@@ -51,6 +51,7 @@ const struct limit_row limits_table[] = {
     FIXED(STAGED_WRAPS_PER_CONN, "staged sets of wraps on a connection"),
     FIXED(STAGED_TTL_MS, "a staged set is kept for (ms)"),
     FIXED(REWRAPS_PER_EPOCH_READER, "wraps that a client tries for an epoch"),
+    FIXED(DEVICES_PER_MEMBER, "devices of a member that have said something in a room"),
     FIXED(REWRAP_ASKS_PER_ROOM, "members of a room waiting for re-wraps"),
     FIXED(REKEY_LEASE_MS, "lease of a rekey (ms)"),
     FIXED(REKEY_PER_MIN, "rekeys of an open room by a member, a minute"),

@@ -202,7 +202,7 @@ refused_message(struct schedule *s, size_t person, struct model_room *room)
 	cmd =
 	    cmd_message_of(&s->w, s->conns[random_open_conn(s, person)].ref, p, &room->copy.room_id, &header);
 	e = expect(s, cmd, err, OUT_ERROR);
-	if (err == CHAT_ERR_OUT_OF_ORDER)
+	if (err == CHAT_ERR_OUT_OF_ORDER || err == CHAT_ERR_ALREADY)
 		e->number = next;
 	engine_apply(s->w.engine, cmd);
 }
