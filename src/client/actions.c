@@ -130,11 +130,11 @@ enter_accepted(
 }
 
 static bool
-find_room(struct plain *p, char *const *args, size_t count, enum rooms_which which, struct chat_id *ret,
-    char *ret_label)
+find_invitation(
+    struct plain *p, char *const *args, size_t count, bool whole, struct chat_id *ret, char *ret_label)
 {
-	return count > 0 ? rooms_find(p, args[0], which, ret, ret_label)
-			 : rooms_find_only(p, which, ret, ret_label);
+	return count > 0 ? rooms_find(p, args[0], ROOMS_INVITED, whole, ret, ret_label)
+			 : rooms_find_only(p, ROOMS_INVITED, ret, ret_label);
 }
 
 void
@@ -146,7 +146,7 @@ action_accept(struct plain *p, char *const *args, size_t count)
 	uint64_t token;
 	enum chat_err err;
 
-	if (!find_room(p, args, count, ROOMS_INVITED, &room, label))
+	if (!find_invitation(p, args, count, false, &room, label))
 		return;
 	err = chat_accept(p->app->client, &room, &token);
 	request = err == CHAT_OK ? requests_add(&p->requests, token, "/accept", label, NULL, 0) : NULL;
@@ -166,7 +166,7 @@ action_decline(struct plain *p, char *const *args, size_t count)
 	struct chat_id room;
 	uint64_t token = 0;
 
-	if (find_room(p, args, count, ROOMS_INVITED, &room, label))
+	if (find_invitation(p, args, count, true, &room, label))
 		follow(p, "/decline", chat_decline(p->app->client, &room, &token), &token, NULL);
 }
 
@@ -177,7 +177,7 @@ action_leave(struct plain *p, char *const *args, size_t count)
 	struct chat_id room;
 	uint64_t token = 0;
 
-	if (count > 0 ? rooms_find(p, args[0], ROOMS_JOINED, &room, label) : rooms_here(p, &room))
+	if (count > 0 ? rooms_find(p, args[0], ROOMS_JOINED, true, &room, label) : rooms_here(p, &room))
 		follow(p, "/leave", chat_leave(p->app->client, &room, &token), &token, NULL);
 }
 

@@ -38,6 +38,14 @@ static const struct range not_in_names[] = {
     {0xe0100, 0xe01ef}, /* variation selectors */
 };
 
+static bool ascii_only;
+
+void
+filter_ascii_only(void)
+{
+	ascii_only = true;
+}
+
 static bool
 within(const struct range *ranges, size_t count, uint32_t c)
 {
@@ -59,7 +67,7 @@ passes(uint32_t c, enum filter_kind kind)
 {
 	if (c >= 0x20 && c < 0x7f)
 		return true;
-	if (utf8_is_control(c) || is_noncharacter(c) || within(never, ARRAY_LEN(never), c))
+	if (ascii_only || utf8_is_control(c) || is_noncharacter(c) || within(never, ARRAY_LEN(never), c))
 		return false;
 	return kind == FILTER_BODY || !within(not_in_names, ARRAY_LEN(not_in_names), c);
 }

@@ -34,6 +34,13 @@ enum filter_kind {
  * over the lines around. */
 #define FILTER_MARKS_MAX 8
 
+/*
+ * From now on what is not ASCII is shown as code points: for a terminal of another character set, where a
+ * byte inside of a UTF-8 character may be a control character.  Once, before anything else; for the whole
+ * process.
+ */
+void filter_ascii_only(void);
+
 void filter_append(struct text *out, struct bytes in, enum filter_kind kind);
 /* True if it would pass unchanged. */
 bool filter_clean(struct bytes in, enum filter_kind kind);

@@ -227,8 +227,7 @@ run_line(struct json *j, struct bytes line)
 
 	if (is_blank(line))
 		return;
-	command = json_loadb((const char *)line.data, line.len,
-	    JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &error);
+	command = json_loadb((const char *)line.data, line.len, JSON_FLAGS, &error);
 	if (!command)
 		bad_line(j, CHAT_ERR_SYNTAX, error.text);
 	else if (!json_is_object(command))

@@ -38,6 +38,9 @@ json_t *json_id(const struct chat_id *id) MUST_USE; /* as hex */
 
 /* ---- commands ---- */
 
+/* How a line is read (jansson). */
+#define JSON_FLAGS (JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY)
+
 /* What a command came to. */
 struct json_result {
 	enum chat_err err;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "client/app.h"
+#include "client/filter.h"
 #include "client/identity_cmd.h"
 #include "client/json.h"
 #include "client/options.h"
@@ -21,6 +22,8 @@ set_locale(void)
 {
 	if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "ANSI_X3.4-1968") == 0)
 		setlocale(LC_CTYPE, "C.UTF-8");
+	if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+		filter_ascii_only();
 }
 
 static int

@@ -130,6 +130,8 @@ check_together(const struct options *opt, struct text *why)
 {
 	if (opt->json && opt->plain)
 		return wrong(why, "%s", "--json and --plain exclude each other");
+	if (opt->no_reconnect && opt->wait)
+		return wrong(why, "%s", "--no-reconnect and --wait exclude each other");
 	if (opt->json && opt->room)
 		return wrong(why, "%s", "--room is of no use with --json: commands name their room");
 	if (opt->action == ACTION_CHAT && opt->passphrase_file)

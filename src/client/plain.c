@@ -392,8 +392,9 @@ set_columns(struct plain *p)
 	struct winsize size;
 
 	p->lines.columns = 0;
-	if (isatty(p->app->out.fd) && ioctl(p->app->out.fd, TIOCGWINSZ, &size) == 0)
-		p->lines.columns = size.ws_col;
+	if (isatty(p->app->out.fd))
+		p->lines.columns =
+		    ioctl(p->app->out.fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
 static bool

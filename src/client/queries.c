@@ -97,7 +97,7 @@ query_switch(struct plain *p, char *const *args, size_t count __attribute__((unu
 	char label[PLAIN_LABEL_BYTES];
 	struct chat_id id;
 
-	if (rooms_find(p, args[0], ROOMS_JOINED, &id, label))
+	if (rooms_find(p, args[0], ROOMS_JOINED, false, &id, label))
 		rooms_enter(p, &id, label);
 }
 

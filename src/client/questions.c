@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "client/questions.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "client/plain.h"
 #include "client/prompt.h"
@@ -16,11 +18,15 @@ questions_fini(struct questions *q)
 	buf_fini_secret(&q->new_password);
 }
 
-/* Straight to the output: the lines that wait in p->text come after the answer. */
+/* Straight to the output: the lines that wait in p->text come after the answer.  Where that is no terminal
+ * the question goes to the one that is asked on. */
 static void
 print(struct plain *p, struct text *t)
 {
-	out_text(&p->app->out, t);
+	if (p->editing)
+		out_text(&p->app->out, t);
+	else if (write(p->app->in_fd, text_cstr(t), t->buf.len) < 0)
+		fputs(text_cstr(t), stderr);
 	text_fini(t);
 }
 

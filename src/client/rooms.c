@@ -95,7 +95,7 @@ take(const struct chat_room_info *room, struct chat_id *ret_id, char *ret_label)
 
 /* The index of the room; list->count: none, list->count + 1: several. */
 static size_t
-find(struct plain *p, const struct chat_room_list *list, const char *name, enum rooms_which which)
+find(struct plain *p, const struct chat_room_list *list, const char *name, enum rooms_which which, bool whole)
 {
 	size_t found = list->count;
 	struct chat_id id;
@@ -104,7 +104,7 @@ find(struct plain *p, const struct chat_room_list *list, const char *name, enum 
 		if (meant(&list->room[i], which) && strcmp(list->room[i].label, name) == 0)
 			return i;
 	}
-	for (size_t i = 0; i < list->count; i++) {
+	for (size_t i = 0; !whole && i < list->count; i++) {
 		if (!meant(&list->room[i], which) || strncmp(list->room[i].label, name, strlen(name)) != 0)
 			continue;
 		if (found < list->count)
@@ -121,7 +121,8 @@ find(struct plain *p, const struct chat_room_list *list, const char *name, enum 
 }
 
 bool
-rooms_find(struct plain *p, const char *name, enum rooms_which which, struct chat_id *ret_id, char *ret_label)
+rooms_find(struct plain *p, const char *name, enum rooms_which which, bool whole, struct chat_id *ret_id,
+    char *ret_label)
 {
 	struct chat_room_list *list;
 	enum chat_err err = chat_rooms(p->app->client, &list);
@@ -131,7 +132,7 @@ rooms_find(struct plain *p, const char *name, enum rooms_which which, struct cha
 		plain_error(p, NULL, "%s", chat_strerror(err));
 		return false;
 	}
-	i = find(p, list, name, which);
+	i = find(p, list, name, which, whole);
 	if (i < list->count)
 		take(&list->room[i], ret_id, ret_label);
 	else if (i == list->count)
@@ -212,7 +213,7 @@ rooms_enter_first(struct plain *p)
 	struct chat_id id;
 
 	if (name) {
-		if (rooms_find(p, name, ROOMS_JOINED, &id, label))
+		if (rooms_find(p, name, ROOMS_JOINED, true, &id, label))
 			rooms_enter(p, &id, label);
 		return;
 	}

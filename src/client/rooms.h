@@ -24,7 +24,7 @@ enum rooms_which { ROOMS_JOINED, ROOMS_INVITED, ROOMS_ANY };
  * its id. False: the user was told why not, and which there are.  The id and the label (PLAIN_LABEL_BYTES)
  * are copies.
  */
-bool rooms_find(struct plain *p, const char *name, enum rooms_which which, struct chat_id *ret_id,
+bool rooms_find(struct plain *p, const char *name, enum rooms_which which, bool whole, struct chat_id *ret_id,
     char *ret_label) MUST_USE;
 /* The only one of its kind, for commands without an argument.  False: there are none or several, and the user
  * was told. */

@@ -312,6 +312,26 @@ def test_texts_are_only_texts():
             h.check(bad not in t.raw, f"{bad!r} does not reach the terminal")
 
 
+def test_output_that_goes_elsewhere():
+    """With standard output in a file questions still come to the terminal, and only they."""
+    with h.Server(accounts=ACCOUNTS) as server:
+        out = os.path.join(h.temp_dir(), "out")
+        argv = [h.CLIENT, "-u", "alice", "--data-dir", os.path.join(h.temp_dir(), "data"), server.address,
+                str(server.port)]
+        with Terminal(["/bin/sh", "-c", f'exec "$@" >{out}', "sh", *argv]) as t:
+            t.wait_last(r"^Is it the same\? \(yes/no\)$")
+            t.type("yes\r")
+            t.wait_last(r"^Password of alice")
+            t.type("alice-secret\r")
+            t.type("/create ops\r")
+            t.wait_until(lambda: re.search("you created the room\n", h.read(out)), "line in the file")
+            t.type("/quit\r")
+            h.equal(t.wait_exit(), 0)
+            h.equal(t.rows("logged in|created"), [])
+        h.match(r"-- logged in\n(.*\n)*.*\[ops\] -- you created the room\n", h.read(out))
+        h.check("Password" not in h.read(out), "the question is not in the file")
+
+
 def test_passphrases():
     """identity export asks twice without echo, import once; a mistake makes no file."""
     with h.Server(accounts=ACCOUNTS) as server:

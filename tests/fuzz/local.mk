@@ -16,6 +16,13 @@ tests_fuzz_fuzz_message_LDADD = $(libs_group) $(libs_fuzz)
 tests_fuzz_fuzz_frame_LDADD = $(libs_proto) $(libs_fuzz)
 tests_fuzz_fuzz_passwd_LDADD = $(libs_accounts) $(libs_fuzz)
 
+# Needs a libchat of the unit tests.
+if HAVE_CMOCKA
+fuzz_programs += tests/fuzz/fuzz_json
+tests_fuzz_fuzz_json_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS) -I$(srcdir)/tests/unit
+tests_fuzz_fuzz_json_LDADD = src/client/libclient.la tests/unit/libfakechat.la $(libs_base) $(libs_unit) $(libs_fuzz)
+endif
+
 if WITH_FUZZER
 libs_fuzz = $(FUZZER_LDFLAGS)
 EXTRA_PROGRAMS += $(fuzz_programs)

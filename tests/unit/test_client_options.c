@@ -87,14 +87,14 @@ TEST(all_options)
 	char *line;
 	struct options opt =
 	    right("-u a --data-dir d --password-file p --accept-new --fingerprint f --room r --plain "
-		  "--no-reconnect --wait --stay h",
+		  "--wait --stay h",
 		&line);
 
 	assert_string_equal(opt.data_dir, "d");
 	assert_string_equal(opt.password_file, "p");
 	assert_string_equal(opt.fingerprint, "f");
 	assert_string_equal(opt.room, "r");
-	assert_true(opt.accept_new && opt.plain && opt.no_reconnect && opt.wait && opt.stay && !opt.json);
+	assert_true(opt.accept_new && opt.plain && !opt.no_reconnect && opt.wait && opt.stay && !opt.json);
 	free(line);
 	opt = right("-u a --json h", &line);
 	assert_true(opt.json && !opt.plain);
@@ -104,7 +104,11 @@ TEST(all_options)
 	wrong("-u a --json=yes h", "--json=yes is not an option");
 	wrong("h -u", "-u needs an argument");
 	wrong("h --data-dir", "--data-dir needs an argument");
+	opt = right("-u a --no-reconnect h", &line);
+	assert_true(opt.no_reconnect);
+	free(line);
 	wrong("-u a --json --plain h", "exclude each other");
+	wrong("-u a --wait --no-reconnect h", "exclude each other");
 	wrong("-u a --json --room r h", "--room is of no use");
 	wrong("-u a --passphrase-file p h", "identity export and import");
 }

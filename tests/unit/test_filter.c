@@ -214,6 +214,15 @@ TEST(no_row_looks_like_a_line)
 	}
 }
 
+/* For a terminal of another character set.  The last test: it is for the whole process. */
+TEST(only_ascii)
+{
+	filter_ascii_only();
+	body_is("plain ~", "plain ~");
+	body_is("\u00db31m", "<U+00DB>31m"); /* its second byte is CSI where there is no UTF-8 */
+	name_is("caf\u00e9", "caf<U+00E9>");
+}
+
 int
 main(void)
 {
@@ -229,6 +238,7 @@ main(void)
 	    cmocka_unit_test(rows),
 	    cmocka_unit_test(rows_of_wide_characters),
 	    cmocka_unit_test(no_row_looks_like_a_line),
+	    cmocka_unit_test(only_ascii),
 	};
 
 	setlocale(LC_CTYPE, "C.UTF-8");

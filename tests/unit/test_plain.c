@@ -313,6 +313,20 @@ TEST(lists)
 	called("who\nhistory ops 5\n");
 }
 
+/* What cannot be undone wants the whole name. */
+TEST(whole_names)
+{
+	fake_room("ops", CHAT_STAY_JOINED);
+	fake_room("sec", CHAT_STAY_INVITED);
+	fake_room("dev", CHAT_STAY_INVITED);
+	errs("/leave o\n/decline s\n/decline sec\n/accept d\n/leave ops\n",
+	    "HH:MM ! no room \"o\"  -> your rooms: ops\n"
+	    "HH:MM ! no invitation to \"s\"  -> you are invited to: sec, dev\n"
+	    "HH:MM [dev] -- you joined\n"
+	    "HH:MM [ops] -- you left\n");
+	called("decline sec\naccept dev\nleave ops\n");
+}
+
 /* ---- people ---- */
 
 TEST(direct)
@@ -664,6 +678,7 @@ main(void)
 	    T(invitations),
 	    T(invitations_by_name),
 	    T(no_invitations),
+	    T(whole_names),
 	    T(lists),
 	    T(direct),
 	    T(direct_at_once),
