@@ -225,8 +225,9 @@ say_there(struct plain *p, const struct request *request, const struct chat_even
 		say_in(p, room, chat_event_label(done), request->text, request->len);
 }
 
+/* The account is that of another member: in every direct room there is also our own. */
 static bool
-has_member(struct plain *p, const struct chat_id *room, const char *account)
+has_peer(struct plain *p, const struct chat_id *room, const char *account)
 {
 	struct chat_member_list *list;
 	bool found = false;
@@ -234,8 +235,8 @@ has_member(struct plain *p, const struct chat_id *room, const char *account)
 	if (chat_members(p->app->client, room, &list) != CHAT_OK)
 		return false;
 	for (size_t i = 0; i < list->count; i++)
-		found |=
-		    list->member[i].stay == CHAT_STAY_JOINED && strcmp(list->member[i].account, account) == 0;
+		found |= !list->member[i].self && list->member[i].stay == CHAT_STAY_JOINED &&
+			 strcmp(list->member[i].account, account) == 0;
 	chat_member_list_free(list);
 	return found;
 }
@@ -252,7 +253,7 @@ say_in_known(struct plain *p, const char *account, const char *text)
 	for (size_t i = 0; !said && i < list->count; i++) {
 		const struct chat_room_info *room = &list->room[i];
 
-		if (!room->direct || room->stay != CHAT_STAY_JOINED || !has_member(p, &room->id, account))
+		if (!room->direct || room->stay != CHAT_STAY_JOINED || !has_peer(p, &room->id, account))
 			continue;
 		say_in(p, &room->id, room->label, text, strlen(text));
 		said = true;

@@ -348,6 +348,17 @@ TEST(direct_at_once)
 	called("send dm hello\nread dm 1\n");
 }
 
+/* We are in that room too, but what we tell ourselves is not for bob. */
+TEST(direct_to_oneself)
+{
+	fake_room("dm", CHAT_STAY_JOINED)->direct = true;
+	fake_member("dm", "alice", CHAT_STAY_JOINED, 3);
+	fake_member("dm", "bob", CHAT_STAY_JOINED, 3);
+	fake_on_request(refuse);
+	errs("/msg alice a note\n", "HH:MM ! /msg: Not here.  -> ask an owner\n");
+	called("direct alice\n");
+}
+
 TEST(names_are_checked)
 {
 	fake_room("ops", CHAT_STAY_JOINED);
@@ -682,6 +693,7 @@ main(void)
 	    T(lists),
 	    T(direct),
 	    T(direct_at_once),
+	    T(direct_to_oneself),
 	    T(names_are_checked),
 	    T(help),
 	    T(quit),
