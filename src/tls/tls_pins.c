@@ -304,6 +304,8 @@ rewrite(const char *path, const struct pin_name *name, const struct pin_what *wh
 	int lock_fd, saved;
 
 	lock_fd = lock_open(path);
+	if (lock_fd < 0 && errno == ENOENT && !what)
+		return CHAT_ERR_NOT_FOUND; /* there is no directory yet */
 	if (lock_fd < 0)
 		return tls_file_err(errno) == CHAT_ERR_PERMISSION ? CHAT_ERR_PERMISSION : CHAT_ERR_IO;
 	err = tls_file_read(path, FILE_MAX_BYTES, &file, NULL);

@@ -178,6 +178,7 @@ TEST(forget_without_a_file)
 	assert_err(tls_pins_forget(path, "localhost", 8820), CHAT_ERR_NOT_FOUND);
 	assert_int_not_equal(access(path, F_OK), 0);
 	free(path);
+	assert_err(tls_pins_forget("/nowhere/at/all", "localhost", 8820), CHAT_ERR_NOT_FOUND);
 }
 
 TEST(a_renewed_certificate_is_known)
