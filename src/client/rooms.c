@@ -189,7 +189,7 @@ rooms_here(struct plain *p, struct chat_id *ret_id)
 	}
 	plain_error(p,
 	    some ? "go to one: /switch ROOM (/rooms lists them)" : "join or create one: /create ROOM",
-	    "you are in no room");
+	    some ? "no room is chosen" : "you are in no room");
 	return false;
 }
 

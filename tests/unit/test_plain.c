@@ -220,7 +220,7 @@ TEST(several_rooms)
 	fake_room("opera", CHAT_STAY_JOINED);
 	fake_room("dev", CHAT_STAY_JOINED);
 	errs("hello\n/switch o\n/switch x\n/switch op\n/switch ops\nto ops\n/switch d\nto dev\n",
-	    "HH:MM ! you are in no room  -> go to one: /switch ROOM (/rooms lists them)\n"
+	    "HH:MM ! no room is chosen  -> go to one: /switch ROOM (/rooms lists them)\n"
 	    "HH:MM ! \"o\" may be several rooms  -> type more of it: ops, opera\n"
 	    "HH:MM ! no room \"x\"  -> your rooms: ops, opera, dev\n"
 	    "HH:MM ! \"op\" may be several rooms  -> type more of it: ops, opera\n"
@@ -662,7 +662,7 @@ TEST(the_current_room_ends)
 	errs("/name new\nhello\n",
 	    "HH:MM [new] -- bob named the room new\nHH:MM [new] -- bob removed you\n"
 	    "HH:MM -- you are in no room now\n"
-	    "HH:MM ! you are in no room  -> go to one: /switch ROOM (/rooms lists them)\n");
+	    "HH:MM ! no room is chosen  -> go to one: /switch ROOM (/rooms lists them)\n");
 }
 
 int
