@@ -1004,7 +1004,7 @@ TEST(many_threads)
 	world_connect(&w);
 	for (size_t i = 0; i < ARRAY_LEN(threads); i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, crowd_thread, &crowd), 0);
-	for (unsigned round = 0; round < 300 || done < atomic_load(&crowd.asked); round++) {
+	for (unsigned round = 0; round <= 300 || done < atomic_load(&crowd.asked); round++) {
 		struct chat_event *event = NULL;
 
 		if (round == 300) {
