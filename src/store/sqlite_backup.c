@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "store/sqlite_schema.h"
+
 static enum chat_err
 file_error(struct sq_conn *conn, const char *path, const char *what)
 {
@@ -83,6 +85,8 @@ sq_backup(struct sq_conn *conn, const char *path)
 		goto out;
 	}
 	err = copy(conn, tmp);
+	if (!err && schema_mark_backup(fd) != CHAT_OK)
+		err = file_error(conn, tmp, "cannot be written");
 	if (!err && fsync(fd) != 0)
 		err = file_error(conn, tmp, "cannot be synced");
 	if (!err && rename(tmp, path) != 0)

@@ -171,6 +171,8 @@ open_writer(struct store_sqlite *s, const struct store_options *options)
 	if (!err)
 		err = schema_realm(conn, &s->base.realm);
 	if (!err)
+		err = schema_is_backup(conn, &s->base.is_backup);
+	if (!err)
 		err = sq_query_u64(conn, "PRAGMA page_size", &page_bytes);
 	if (!err)
 		err = sq_conn_prepare(conn, SQ_STMT_COUNT);

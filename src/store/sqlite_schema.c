@@ -4,7 +4,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/random.h"
@@ -68,6 +70,8 @@ static const char schema_sql[] =
 
 #define HEADER_BYTES          100 /* SQLite file format, 1.3 */
 #define HEADER_MAGIC          "SQLite format 3"
+#define HEADER_FORMAT_WRITE   18 /* 1: with a rollback journal, 2: with a log */
+#define HEADER_FORMAT_READ    19
 #define HEADER_USER_VERSION   60
 #define HEADER_APPLICATION_ID 68
 
@@ -78,7 +82,7 @@ judge(uint64_t application_id, uint64_t version, const char *path, char *error)
 		(void)snprintf(error, STORE_ERROR_BYTES, "%s: this is not a database of secure-chat", path);
 		return CHAT_ERR_INVALID;
 	}
-	if (version > SCHEMA_VERSION) {
+	if ((version & ~(uint64_t)SCHEMA_BACKUP) > SCHEMA_VERSION) {
 		(void)snprintf(error, STORE_ERROR_BYTES,
 		    "%s: written by a newer version of secure-chat (format %llu; this program knows %d)",
 		    path, (unsigned long long)version, SCHEMA_VERSION);
@@ -87,11 +91,35 @@ judge(uint64_t application_id, uint64_t version, const char *path, char *error)
 	return CHAT_OK;
 }
 
+/* A backup has none, so one that is there is left from the database in whose place it was put. */
+static enum chat_err
+judge_log(const uint8_t *header, const char *path, char *error)
+{
+	char *log = NULL;
+	struct stat st;
+	enum chat_err err = CHAT_OK;
+
+	if (header[HEADER_FORMAT_READ] != 1)
+		return CHAT_OK;
+	if (asprintf(&log, "%s-wal", path) < 0) {
+		(void)strlcpy(error, "out of memory", STORE_ERROR_BYTES);
+		return CHAT_ERR_NOMEM;
+	}
+	if (stat(log, &st) == 0 && st.st_size > 0) {
+		(void)snprintf(error, STORE_ERROR_BYTES,
+		    "%s: this is a backup, and %s is another database's: remove that one", path, log);
+		err = CHAT_ERR_INVALID;
+	}
+	free(log);
+	return err;
+}
+
 enum chat_err
 schema_look(int fd, const char *path, char *error)
 {
 	uint8_t header[HEADER_BYTES];
 	ssize_t n = pread(fd, header, sizeof(header), 0);
+	enum chat_err err;
 
 	if (n < 0) {
 		(void)snprintf(error, STORE_ERROR_BYTES, "%s: cannot be read: %s", path, strerror(errno));
@@ -101,8 +129,9 @@ schema_look(int fd, const char *path, char *error)
 		return CHAT_OK;
 	if (n < HEADER_BYTES || memcmp(header, HEADER_MAGIC, sizeof(HEADER_MAGIC)) != 0)
 		return judge(0, 0, path, error);
-	return judge(
+	err = judge(
 	    be32_get(header + HEADER_APPLICATION_ID), be32_get(header + HEADER_USER_VERSION), path, error);
+	return err ? err : judge_log(header, path, error);
 }
 
 static enum chat_err
@@ -188,4 +217,41 @@ schema_realm(struct sq_conn *conn, struct realm *ret)
 	}
 	(void)sqlite3_finalize(st);
 	return err;
+}
+
+/* ---- backups ---- */
+
+/* In the file's header, so that it is known before SQLite looks for a log beside it. */
+enum chat_err
+schema_mark_backup(int fd)
+{
+	uint8_t header[HEADER_BYTES];
+	uint32_t version;
+
+	if (pread(fd, header, sizeof(header), 0) != (ssize_t)sizeof(header))
+		return CHAT_ERR_IO;
+	version = be32_get(header + HEADER_USER_VERSION) | SCHEMA_BACKUP;
+	be32_put(header + HEADER_USER_VERSION, version);
+	header[HEADER_FORMAT_WRITE] = header[HEADER_FORMAT_READ] = 1;
+	return pwrite(fd, header, sizeof(header), 0) == (ssize_t)sizeof(header) ? CHAT_OK : CHAT_ERR_IO;
+}
+
+enum chat_err
+schema_is_backup(struct sq_conn *conn, bool *ret)
+{
+	uint64_t version;
+	enum chat_err err = sq_query_u64(conn, "PRAGMA user_version", &version);
+
+	if (!err)
+		*ret = (version & SCHEMA_BACKUP) != 0;
+	return err;
+}
+
+enum chat_err
+schema_adopt_backup(struct sq_conn *conn)
+{
+	char sql[64];
+
+	(void)snprintf(sql, sizeof(sql), "PRAGMA user_version = %d", SCHEMA_VERSION);
+	return sq_exec(conn, sql);
 }

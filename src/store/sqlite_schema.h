@@ -16,6 +16,7 @@
 
 #define SCHEMA_APPLICATION_ID 0x53634301 /* "ScC" and 1; in the file's header at byte 68 */
 #define SCHEMA_VERSION        1
+#define SCHEMA_BACKUP         0x10000 /* this bit of user_version: the file was written as a backup */
 
 /* entries that one row of `blocks` lists */
 #define BLOCK_ENTRIES 64
@@ -25,7 +26,8 @@
 
 /*
  * Looks at the first bytes of a file before SQLite does, so that a file that is refused stays as it is.  An
- * empty file passes.  CHAT_ERR_INVALID, CHAT_ERR_NEWER, CHAT_ERR_IO, with the line in error.
+ * empty file passes; a backup does not with a log beside it, for that is not its own.  CHAT_ERR_INVALID,
+ * CHAT_ERR_NEWER, CHAT_ERR_IO, with the line in error.
  */
 enum chat_err schema_look(int fd, const char *path, char *error) MUST_USE;
 
@@ -36,5 +38,10 @@ enum chat_err schema_open(struct sq_conn *conn, const char *path) MUST_USE;
 enum chat_err schema_check(struct sq_conn *conn, const char *path) MUST_USE;
 
 enum chat_err schema_realm(struct sq_conn *conn, struct realm *ret) MUST_USE;
+
+/* Marks the file, which nobody has open, as a backup.  CHAT_ERR_IO with errno set. */
+enum chat_err schema_mark_backup(int fd) MUST_USE;
+enum chat_err schema_is_backup(struct sq_conn *conn, bool *ret) MUST_USE;
+enum chat_err schema_adopt_backup(struct sq_conn *conn) MUST_USE;
 
 #endif

@@ -27,6 +27,18 @@ store_realm(const struct store *store)
 	return &store->realm;
 }
 
+bool
+store_is_backup(const struct store *store)
+{
+	return store->is_backup;
+}
+
+enum chat_err
+store_adopt_backup(struct store *store)
+{
+	return store->ops->adopt_backup(store);
+}
+
 const char *
 store_error(const struct store *store)
 {

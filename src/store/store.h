@@ -55,8 +55,9 @@ struct store_options {
 /*
  * Opens the database file `path`, making it (mode 0600) and its realm where it is missing; reads nothing of
  * rooms. On failure error holds one line that says what and where, without a newline: CHAT_ERR_NEWER (written
- * by a newer version), CHAT_ERR_INVALID (a database, or a file, of something else), CHAT_ERR_CORRUPT,
- * CHAT_ERR_LOCKED, CHAT_ERR_PERMISSION, CHAT_ERR_IO, CHAT_ERR_NOMEM.  A file that is refused is not changed.
+ * by a newer version), CHAT_ERR_INVALID (a database, or a file, of something else; or a backup beside the log
+ * of the database that it took the place of), CHAT_ERR_CORRUPT, CHAT_ERR_LOCKED, CHAT_ERR_PERMISSION,
+ * CHAT_ERR_IO, CHAT_ERR_NOMEM.  A file that is refused is not changed.
  */
 enum chat_err store_open(const char *path, const struct store_options *options, struct store **ret,
     char error[static STORE_ERROR_BYTES]) MUST_USE;
@@ -65,6 +66,14 @@ void store_close(struct store *store);
 
 /* Valid until store_close().  Any thread. */
 const struct realm *store_realm(const struct store *store);
+
+/*
+ * Opened on what store_reader_backup() wrote, so that what was stored after that is lost; until
+ * store_adopt_backup().  Both by the engine.
+ */
+bool store_is_backup(const struct store *store);
+/* It is a database like others from now on.  In a turn of its own.  The errors of store_commit(). */
+enum chat_err store_adopt_backup(struct store *store) MUST_USE;
 
 /* ---- writing ---- */
 
@@ -455,8 +464,8 @@ store_reader_wraps(struct store_reader *reader, uint64_t room_no, const struct d
 /* ---- backup and check ---- */
 
 /*
- * Writes the last committed state to path: a temporary file beside it, synced, renamed over it.  CHAT_ERR_IO,
- * CHAT_ERR_STORE_UNAVAILABLE (the source), CHAT_ERR_NOMEM; path is untouched then.
+ * Writes the last committed state to path, marked as a backup: a temporary file beside it, synced, renamed
+ * over it.  CHAT_ERR_IO, CHAT_ERR_STORE_UNAVAILABLE (the source), CHAT_ERR_NOMEM; path is untouched then.
  */
 enum chat_err store_reader_backup(struct store_reader *reader, const char *path) MUST_USE;
 

@@ -13,6 +13,7 @@
 
 struct store_ops {
 	void (*close)(struct store *store);
+	enum chat_err (*adopt_backup)(struct store *store);
 	enum chat_err (*commit)(struct store *store, struct store_batch *batch);
 	void (*maintain)(struct store *store);
 	bool (*is_congested)(const struct store *store);
@@ -62,6 +63,7 @@ struct store_ops {
 struct store {
 	const struct store_ops *ops;
 	struct realm realm;
+	bool is_backup;
 	char error[STORE_ERROR_BYTES];
 };
 

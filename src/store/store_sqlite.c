@@ -11,6 +11,7 @@
 #include "store/sqlite_backup.h"
 #include "store/sqlite_open.h"
 #include "store/sqlite_read.h"
+#include "store/sqlite_schema.h"
 #include "store/sqlite_write.h"
 
 static struct store_sqlite *
@@ -58,6 +59,16 @@ commit(struct store *store, struct store_batch *batch)
 		ops_reset(batch);
 		s->failed_commits++;
 	}
+	return err;
+}
+
+static enum chat_err
+adopt_backup(struct store *store)
+{
+	enum chat_err err = schema_adopt_backup(&of(store)->conn);
+
+	if (!err)
+		store->is_backup = false;
 	return err;
 }
 
@@ -257,6 +268,7 @@ reader_check(struct store_reader *reader, const struct store_check_options *opti
 
 const struct store_ops store_sqlite_ops = {
     .close = store_sqlite_close,
+    .adopt_backup = adopt_backup,
     .commit = commit,
     .maintain = maintain,
     .is_congested = is_congested,

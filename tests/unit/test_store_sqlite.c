@@ -483,6 +483,77 @@ make_backups(void *arg)
 	return NULL;
 }
 
+TEST(a_backup_is_known_until_it_is_adopted)
+{
+	struct kit kit = {.dir = unit_temp_dir(), .batch = store_batch_new()};
+	char *path = path_in(kit.dir, "chat.db"), *backup = path_in(kit.dir, "backup.db"),
+	     *second = path_in(kit.dir, "second.db"), *wal = path_in(kit.dir, "backup.db-wal");
+	char error[STORE_ERROR_BYTES];
+	struct buf report = {0};
+	struct store *refused = NULL;
+	struct store_reader *reader;
+	struct model_room room;
+	uint64_t seed = 5;
+	struct store_op *op;
+
+	model_init(&room, 1);
+	kit.store = open_at(path, &plain);
+	(void)model_append(&kit, &room, 100, &seed);
+	kit_commit(&kit);
+	assert_false(store_is_backup(kit.store));
+	reader = kit_reader(&kit);
+	assert_ok(store_reader_backup(reader, backup));
+	store_reader_close(reader);
+	store_close(kit.store);
+	kit.store = open_at(path, &plain);
+	assert_false(store_is_backup(kit.store)); /* the one that it was made of */
+	store_close(kit.store);
+
+	/* The log of another database beside it would be taken for its own. */
+	write_file(wal, "left over", 9);
+	assert_err(store_open(backup, &plain, &refused, error), CHAT_ERR_INVALID);
+	assert_non_null(strstr(error, "backup.db-wal is another database's"));
+	assert_err(store_check(backup, &plain, &(struct store_check_options){0}, &report), CHAT_ERR_INVALID);
+	assert_int_equal(unlink(wal), 0);
+	buf_clear(&report);
+	assert_ok(store_check(backup, &plain, &(struct store_check_options){.deep = true}, &report));
+
+	/* It is written to, and closed, and is one still; and so is a backup of it. */
+	for (unsigned i = 0; i < 2; i++) {
+		kit.store = open_at(backup, &plain);
+		assert_true(store_is_backup(kit.store));
+		op = model_append(&kit, &room, 10, &seed);
+		kit_commit(&kit);
+		room.room_no = op->result.room_no;
+		model_stored(&room, op);
+		if (i == 1) {
+			reader = kit_reader(&kit);
+			assert_ok(store_reader_backup(reader, second));
+			store_reader_close(reader);
+			assert_ok(store_adopt_backup(kit.store));
+			assert_false(store_is_backup(kit.store));
+		}
+		store_close(kit.store);
+	}
+	kit.store = open_at(backup, &plain);
+	assert_false(store_is_backup(kit.store));
+	reader = kit_reader(&kit);
+	model_compare(&room, reader);
+	store_reader_close(reader);
+	store_close(kit.store);
+	kit.store = open_at(second, &plain);
+	assert_true(store_is_backup(kit.store));
+	store_close(kit.store);
+	store_batch_free(kit.batch);
+	model_fini(&room);
+	buf_fini(&report);
+	free(path);
+	free(backup);
+	free(second);
+	free(wal);
+	free(kit.dir);
+}
+
 TEST(backup_while_writing)
 {
 	const struct store_options options = {.wal_checkpoint_bytes = 256 * 1024};
@@ -525,6 +596,7 @@ TEST(backup_while_writing)
 	store_close(kit.store);
 	kit.store = open_at(backup, &options);
 	assert_true(realm_equal(&realm, store_realm(kit.store)));
+	assert_true(store_is_backup(kit.store));
 	struct store_op *op = model_append(&kit, &rooms[0], 3, &seed);
 	kit_commit(&kit);
 	rooms[0].room_no = op->result.room_no;
@@ -740,6 +812,7 @@ main(void)
 	    cmocka_unit_test(checkpoints_bound_the_log),
 	    cmocka_unit_test(log_left_by_a_crash_counts),
 	    cmocka_unit_test(stripping_gives_space_back),
+	    cmocka_unit_test(a_backup_is_known_until_it_is_adopted),
 	    cmocka_unit_test(backup_while_writing),
 	    cmocka_unit_test(damage_is_found),
 	    cmocka_unit_test(damage_is_an_error_not_a_crash),
