@@ -102,6 +102,15 @@ find_paths(struct options *opt)
 	return true;
 }
 
+static bool
+is_port(const char *s)
+{
+	char *end;
+	unsigned long port = strtoul(s, &end, 10);
+
+	return *s >= '0' && *s <= '9' && *end == '\0' && port >= 1 && port <= 65535;
+}
+
 static int
 usage_error(void)
 {
@@ -162,7 +171,10 @@ main(int argc, char **argv)
 			break;
 		case OPT_PORT:
 			opt.port = optarg;
-			break;
+			if (is_port(optarg))
+				break;
+			complain("'%s' is no port: a number from 1 to 65535", optarg);
+			return usage_error();
 		case 'h':
 			print_help(stdout);
 			return EXIT_SUCCESS;

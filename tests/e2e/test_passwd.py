@@ -397,6 +397,7 @@ def a_file_that_does_not_parse(t):
 def wrong_usage(t):
     for args, part in (((), "no command"), (("frob",), "no command 'frob'"), (("add",), "name is missing"),
                        (("list", "alice"), "too many"), (("add", "alice", "secret"), "too many arguments"),
+                       (("--port", "abc", "list"), "no port"), (("--port", "65536", "list"), "no port"),
                        (("--frob", "list"), None), (("list", "-f"), None)):
         _, err = t.run(*args, status=2, no_prefix=True)
         match("see: chat-passwd --help", err)
