@@ -24,14 +24,22 @@ pause_login(struct chat_session *s, enum login_state again, const struct refusal
 static bool
 login_refused(struct chat_session *s, enum login_state step, const struct refusal *refusal)
 {
+	const char *mend = refusal->mend;
+
 	if (refusal->err == CHAT_OK)
 		return false;
 	if (refusal_is_passing(refusal)) {
 		pause_login(s, step, refusal);
 		return true;
 	}
+	/* The server tells nobody why; here a key is known that it once took. */
+	if (step == LOGIN_KEY && refusal->err == CHAT_ERR_LOGIN_REFUSED &&
+	    (refusal->mend == NULL || *refusal->mend == '\0'))
+		mend =
+		    "the administrator knows whether the account is locked or was deleted; one that was made "
+		    "anew takes another data directory";
 	session_fail(s, refusal->err, refusal->err != CHAT_ERR_LIMIT && refusal->err != CHAT_ERR_SHUTDOWN,
-	    refusal->text, refusal->mend);
+	    refusal->text, mend);
 	s->end.retry_after_ms = refusal->retry_after_ms;
 	return true;
 }

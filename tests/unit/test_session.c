@@ -247,6 +247,7 @@ TEST(locked_account_is_refused_for_good)
 	pair_settle(&o.pair);
 	assert_int_equal(session_end(o.alice->s)->err, CHAT_ERR_LOGIN_REFUSED);
 	assert_true(session_end(o.alice->s)->final);
+	assert_non_null(strstr(session_end(o.alice->s)->mend, "the administrator knows"));
 	pair_end(&o.pair);
 }
 
