@@ -39,7 +39,7 @@ open_storage(const struct chat_config *config, enum data_dir_use use, struct dat
 static enum chat_err
 gather(const struct chat_config *config, struct identity_export *ret, char **ret_text)
 {
-	struct data_dir dir = {NULL};
+	struct data_dir dir = {.root = NULL};
 	struct storage *storage = NULL;
 	struct stored_identity stored;
 	enum chat_err err;
@@ -182,7 +182,7 @@ static enum chat_err
 import(const struct chat_config *config, const struct identity_export *id, char **ret_text)
 {
 	char shown[SERVER_NAME_CHARS];
-	struct data_dir dir = {NULL};
+	struct data_dir dir = {.root = NULL};
 	struct storage *storage = NULL;
 	enum chat_err err;
 

@@ -13,7 +13,7 @@
 static void
 retry_later(struct room *room, uint64_t least_ms)
 {
-	uint64_t wait = REKEY_RETRY_FIRST_MS << (room->rekey_tries < 6 ? room->rekey_tries : 6);
+	uint64_t wait = (uint64_t)REKEY_RETRY_FIRST_MS << (room->rekey_tries < 6 ? room->rekey_tries : 6);
 
 	room->rekey_tries++;
 	room->rekey_not_before_ms = room->s->now.mono_ms + (wait > least_ms ? wait : least_ms);

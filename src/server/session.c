@@ -71,9 +71,9 @@ session_request(struct conn *c, enum request_type type, const Chat__V1__ClientFr
 /* ---- commands ---- */
 
 struct command *
-session_command(struct conn *c, int type, const Chat__V1__ClientFrame *frame, size_t body_len)
+session_command(struct conn *c, enum command_type type, const Chat__V1__ClientFrame *frame, size_t body_len)
 {
-	struct command *cmd = command_new((enum command_type)type, c->ref, frame->id, body_len);
+	struct command *cmd = command_new(type, c->ref, frame->id, body_len);
 
 	if (cmd == NULL)
 		conn_drop(c, "nomem");

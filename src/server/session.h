@@ -63,7 +63,7 @@ typedef void (*request_fn)(struct conn *c, const Chat__V1__ClientFrame *frame);
 /* A command of this connection with room for body_len bytes; if it is NULL the connection is gone (out of
  * memory). */
 struct command *
-session_command(struct conn *c, int type, const Chat__V1__ClientFrame *frame, size_t body_len) MUST_USE;
+session_command(struct conn *c, enum command_type type, const Chat__V1__ClientFrame *frame, size_t body_len) MUST_USE;
 /* Takes the command over: it is under way now, or was answered `busy`. */
 bool session_post(struct conn *c, struct command *cmd);
 /* The same for what writes: not while the store has to catch up. */

@@ -37,8 +37,10 @@ below(uint64_t *state, uint64_t n)
 	return next_random(state) % n;
 }
 
+enum item_type { ITEM_ENTRY, ITEM_NUMBER, ITEM_END };
+
 struct mailbox_item {
-	enum { ITEM_ENTRY, ITEM_NUMBER, ITEM_END } type;
+	enum item_type type;
 	uint64_t seq;
 };
 
@@ -66,7 +68,7 @@ receive(struct world *w, uint64_t seq)
 }
 
 static void
-post_mail(struct world *w, int type, uint64_t seq)
+post_mail(struct world *w, enum item_type type, uint64_t seq)
 {
 	size_t at = (w->mail_first + w->mail_count) % (sizeof w->mail / sizeof w->mail[0]);
 

@@ -358,8 +358,7 @@ TEST(a_pin_is_taken_along)
 TEST(pins_that_are_none)
 {
 	static const char *const bad[] = {"|g0|h|1|0|\n", "|g0|h|1|0|!!!\n", "|g0|h|1|", "|c0|h|1|0|6|abcd\n",
-	    "|c0|h|1|0|6|"
-	    "zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"};
+	    "|c0|h|1|0|6|zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz\n"};
 	struct digest pin;
 	char *path = pins_path();
 
