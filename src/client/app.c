@@ -101,6 +101,8 @@ disconnected(struct app *app, const struct chat_event *event)
 	if (err == CHAT_ERR_CONNECT || err == CHAT_ERR_IO || err == CHAT_ERR_TLS || err == CHAT_ERR_TIMEOUT ||
 	    err == CHAT_ERR_CLOSED)
 		app_fail(app, EXIT_CONNECT, *text ? text : chat_strerror(err), chat_event_mend(event));
+	else if (err == CHAT_ERR_LIMIT)
+		app_fail(app, EXIT_LOGIN, *text ? text : chat_strerror(err), chat_event_mend(event));
 }
 
 static void

@@ -79,6 +79,14 @@ def test_wrong_password_is_exit_4():
         h.equal(nobody.wait_exit(), 4)
 
 
+def test_one_session_too_many_is_exit_4():
+    with h.Server(accounts=ACCOUNTS, conf="sessions_per_account = 1\n") as server:
+        alice = Person(server, "alice")
+        second = h.Client(server, "alice", data=alice.data)
+        h.equal(second.wait_exit(), 4)
+        h.match(r"as many sessions as the server allows", "\n".join(second.out + second.err))
+
+
 def test_unreachable_server_is_exit_3():
     with h.Server(accounts=ACCOUNTS) as server:
         server.stop()
