@@ -157,9 +157,9 @@ set_up(void **state)
 struct twist {
 	uint64_t seq;
 	uint32_t kind;
-	struct bytes wire; /* in place of the entry's own */
-	unsigned times;    /* it was done */
-	struct buf kept;   /* an entry that waits for its turn */
+	struct bytes wire;      /* in place of the entry's own */
+	_Atomic unsigned times; /* it was done */
+	struct buf kept;        /* an entry that waits for its turn */
 };
 
 static bool
@@ -847,7 +847,7 @@ LIE(the_card_of_somebody_else)
 
 struct noise {
 	struct bytes bytes; /* said once, instead of the answer to a ping or an entry */
-	unsigned times;
+	_Atomic unsigned times;
 };
 
 static bool
